@@ -1,0 +1,69 @@
+"""streamkit: deterministic record/replay testing for LLM streaming APIs.
+
+The names below are imported when they are first used, so that `import streamkit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamkit.case import Case as Case
+    from streamkit.cassettes import load as load
+    from streamkit.completion import Choice as Choice
+    from streamkit.completion import Completion as Completion
+    from streamkit.completion import ToolCall as ToolCall
+    from streamkit.dialects import accumulate as accumulate
+    from streamkit.errors import OracleFailure as OracleFailure
+    from streamkit.errors import StreamkitError as StreamkitError
+    from streamkit.fuzz import Report as Report
+    from streamkit.fuzz import check as check
+    from streamkit.transcript import Chunk as Chunk
+    from streamkit.transcript import Ending as Ending
+    from streamkit.transcript import Transcript as Transcript
+    from streamkit.wire.boundaries import BoundaryClass as BoundaryClass
+    from streamkit.wire.fragmentation import Fragmentation as Fragmentation
+    from streamkit.wire.sse import ServerSentEvent as ServerSentEvent
+    from streamkit.wire.sse import SSEDecoder as SSEDecoder
+    from streamkit.wire.sse import SSEEncoder as SSEEncoder
+
+_HOMES = {
+    "BoundaryClass": "streamkit.wire.boundaries",
+    "Case": "streamkit.case",
+    "Choice": "streamkit.completion",
+    "Chunk": "streamkit.transcript",
+    "Completion": "streamkit.completion",
+    "Ending": "streamkit.transcript",
+    "Fragmentation": "streamkit.wire.fragmentation",
+    "OracleFailure": "streamkit.errors",
+    "Report": "streamkit.fuzz",
+    "SSEDecoder": "streamkit.wire.sse",
+    "SSEEncoder": "streamkit.wire.sse",
+    "ServerSentEvent": "streamkit.wire.sse",
+    "StreamkitError": "streamkit.errors",
+    "ToolCall": "streamkit.completion",
+    "Transcript": "streamkit.transcript",
+    "accumulate": "streamkit.dialects",
+    "check": "streamkit.fuzz",
+    "load": "streamkit.cassettes",
+}
+_MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "strategies", "wire")
+
+__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - computed, and a test holds it to the imports above
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"streamkit.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytest-streamkit")
+    raise AttributeError(f"module 'streamkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

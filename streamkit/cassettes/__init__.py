@@ -1,0 +1,12 @@
+"""Cassettes: files of interactions, and the library of those that travel with streamkit.
+
+The format is VCR's version 1, in YAML, which stock vcrpy and pytest-recording load unchanged; what a stream needs
+beyond it stands in `response.streamkit`.
+"""
+
+from __future__ import annotations
+
+from streamkit.cassettes.format import Cassette, dump, load_cassette
+from streamkit.cassettes.library import bundled, find, load, names
+
+__all__ = ["Cassette", "bundled", "dump", "find", "load", "load_cassette", "names"]

@@ -1,0 +1,136 @@
+"""Transcripts by name: a project's own `cassettes/` folder first, then those that travel with streamkit."""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from pathlib import Path
+
+from streamkit.cassettes.format import load_cassette
+from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
+from streamkit.transcript import Transcript
+
+__all__ = ["bundled", "bundled_folder", "find", "load", "names"]
+
+_SUFFIXES = (".yaml", ".yml")
+_BODY_SUFFIXES = (".sse",)
+
+
+def bundled_folder() -> Path:
+    """Return the folder of the cassettes that travel with streamkit: inside the wheel, or beside a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "bundled_cassettes"
+    if installed.is_dir():
+        return installed
+    checkout = package.parent / "cassettes"
+    if checkout.is_dir():
+        return checkout
+    raise CassetteError(f"streamkit's own cassettes are missing: neither {installed} nor {checkout} is there")
+
+
+def load(name: str | Path, *, folder: str | Path | None = None) -> Transcript:
+    """Return a transcript.
+
+    Args:
+        name: a name such as "openai_chat/boston_weather"; a name with "#2" for the second interaction of a cassette;
+            or the path of a cassette (.yaml) or of a bare body (.sse).
+        folder: a project's own cassette folder; `cassettes` in the current directory where None.
+
+    Raises:
+        CassetteNotFoundError: nothing has that name; the nearest names are given.
+        CassetteFormatError: the file is broken or newer than this streamkit; path, line and reason are given.
+        UsageError: the cassette has no such interaction, or several and none was chosen.
+    """
+    text = str(name)
+    stem, mark, number = text.rpartition("#")
+    if mark and number.isdigit() and not Path(text).exists():
+        path, known = _locate(stem, folder), stem
+    else:
+        path, known, number = _locate(text, folder), text, ""
+    if path.suffix in _BODY_SUFFIXES:
+        return _bare(path, known)
+    transcripts = load_cassette(path, name=known).transcripts
+    if not number and len(transcripts) != 1:
+        raise UsageError(
+            f"{known} holds {len(transcripts)} interactions"
+            + (f": name one of them, {known}#1 to {known}#{len(transcripts)}" if transcripts else "")
+        )
+    position = int(number or 1)
+    if not 1 <= position <= len(transcripts):
+        raise UsageError(f"{known} holds {len(transcripts)} interactions: there is no #{position}")
+    return transcripts[position - 1].renamed(text)
+
+
+def find(name: str, *, folder: str | Path | None = None) -> Path:
+    """Return the path of a cassette; arguments and errors as for `load`."""
+    return _locate(name, folder)
+
+
+def names(*, folder: str | Path | None = None) -> list[str]:
+    """Return all names that `load` knows, the project's own and the bundled ones, sorted."""
+    return sorted({*_names_in(_project_folder(folder)), *_names_in(bundled_folder())})
+
+
+def bundled() -> list[Transcript]:
+    """Return every transcript that travels with streamkit, in the order of their names, recorded ones first."""
+    return list(_bundled(bundled_folder()))
+
+
+@lru_cache(maxsize=4)
+def _bundled(folder: Path) -> tuple[Transcript, ...]:
+    listed = [t for name in _names_in(folder) for t in load_cassette(_file(folder, name), name=name).transcripts]
+    return tuple(sorted(listed, key=lambda transcript: (transcript.synthetic, transcript.name)))
+
+
+def _project_folder(folder: str | Path | None) -> Path:
+    return Path(folder) if folder is not None else Path("cassettes")
+
+
+def _names_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in folder.rglob("*")
+        if path.suffix in _SUFFIXES and path.is_file()
+    )
+
+
+def _file(folder: Path, name: str) -> Path:
+    for suffix in _SUFFIXES:
+        path = folder / (name + suffix)
+        if path.is_file():
+            return path
+    raise CassetteNotFoundError(name)
+
+
+def _locate(name: str, folder: str | Path | None) -> Path:
+    path = Path(name)
+    if path.suffix in (*_SUFFIXES, *_BODY_SUFFIXES):
+        if path.is_file():
+            return path
+        if path.parent.is_dir():
+            siblings = [str(p) for p in path.parent.iterdir() if p.suffix == path.suffix]
+            near = difflib.get_close_matches(name, siblings, 3)
+            raise CassetteNotFoundError(name, nearest=near, searched=[str(path.parent)])
+        raise CassetteNotFoundError(name)
+    if not name or path.is_absolute() or ".." in path.parts:
+        raise UsageError(f"{name!r} is no transcript name: names are like 'openai_chat/boston_weather'")
+    folders = [_project_folder(folder), bundled_folder()]
+    for root in folders:
+        try:
+            return _file(root, name)
+        except CassetteNotFoundError:
+            continue
+    known = names(folder=folder)
+    near = difflib.get_close_matches(name, known, 3)
+    near += [other for other in known if other.rsplit("/", 1)[-1] == name and other not in near]
+    raise CassetteNotFoundError(name, nearest=near[:3], searched=[str(root) for root in folders if root.is_dir()])
+
+
+def _bare(path: Path, name: str) -> Transcript:
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise CassetteFormatError(str(path), f"cannot be read: {error.strerror or error}") from error
+    return Transcript(body=body, name=name, source=f"the file {path.name}, a bare body")

@@ -1,0 +1,157 @@
+"""Every exception that streamkit raises.
+
+Two families, split by who has to act::
+
+    StreamkitError                  the call, the files or the stream are at fault
+    +- UsageError                   an argument or option that cannot be used
+    |  +- TokenError                a text that is not a case token, or one of another transcript
+    +- CassetteError                a cassette file
+    |  +- CassetteNotFoundError     no cassette of that name
+    |  +- CassetteFormatError       the file is not a cassette that this version can read
+    +- TargetError                  the code under test cannot be called
+    +- LimitError                   a limit that the caller set was reached
+    +- DialectError                 the stream says something that the dialect cannot take
+       +- PayloadError              an event that is not a payload of the dialect
+       +- ProviderError             the provider reported an error inside the stream
+       +- TruncatedStreamError      the stream ended before it was finished
+    OracleFailure(AssertionError)   the code under test is wrong
+
+Replayed transport errors are not here: they are the client library's own exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CassetteError",
+    "CassetteFormatError",
+    "CassetteNotFoundError",
+    "DialectError",
+    "LimitError",
+    "OracleFailure",
+    "PayloadError",
+    "ProviderError",
+    "StreamkitError",
+    "TargetError",
+    "TokenError",
+    "TruncatedStreamError",
+    "UsageError",
+]
+
+
+class StreamkitError(Exception):
+    """Root of everything that is wrong with a call, a file or a stream."""
+
+
+class UsageError(StreamkitError):
+    """An argument or option cannot be used; the message says what to write instead."""
+
+
+class TokenError(UsageError):
+    """A text is not a case token, or belongs to another transcript."""
+
+
+class CassetteError(StreamkitError):
+    """Something is wrong with a cassette file."""
+
+
+class CassetteNotFoundError(CassetteError):
+    """No cassette has that name.
+
+    Attributes:
+        name: what was asked for.
+        nearest: up to three names that exist and look alike, best first.
+    """
+
+    def __init__(self, name: str, *, nearest: Sequence[str] = (), searched: Sequence[str] = ()) -> None:
+        self.name = name
+        self.nearest = tuple(nearest)
+        text = f"no transcript named {name!r}"
+        if self.nearest:
+            text += "; did you mean " + " or ".join(repr(n) for n in self.nearest) + "?"
+        if searched:
+            text += " (looked in: " + ", ".join(searched) + ")"
+        text += ". `streamkit list` shows all names; a path to a .yaml or .sse file works too."
+        super().__init__(text)
+
+
+class CassetteFormatError(CassetteError):
+    """A file is there and cannot be read as a cassette.
+
+    Attributes:
+        path: the file.
+        line: 1-based line of the fault, or None where no line can be named.
+        reason: what is wrong there.
+    """
+
+    def __init__(self, path: str, reason: str, *, line: int | None = None) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        super().__init__(f"{path}:{line}: {reason}" if line is not None else f"{path}: {reason}")
+
+
+class TargetError(StreamkitError):
+    """The code under test cannot be imported or fits no adapter."""
+
+
+class LimitError(StreamkitError):
+    """A limit that the caller set was reached.
+
+    Attributes:
+        limit: the limit, in bytes.
+    """
+
+    def __init__(self, message: str, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(message)
+
+
+class DialectError(StreamkitError):
+    """A stream breaks the rules of its dialect.
+
+    Attributes:
+        partial: the Completion as far as it had come; nothing in it is finished and no tool call in it is executable.
+    """
+
+    partial: Any = None
+
+
+class PayloadError(DialectError):
+    """An event's data is not a payload of the dialect (not JSON, wrong shape, bytes that are not UTF-8)."""
+
+
+class ProviderError(DialectError):
+    """The provider reported an error inside the stream.
+
+    Attributes:
+        code: the provider's own code or type, where it gave one.
+        payload: the error object as it came.
+    """
+
+    def __init__(self, message: str, *, code: str | int | None = None, payload: Any = None) -> None:
+        self.code = code
+        self.payload = payload
+        super().__init__(message)
+
+
+class TruncatedStreamError(DialectError):
+    """The stream ended with neither a finish reason nor the terminal event of its dialect."""
+
+
+class OracleFailure(AssertionError):  # noqa: N818 - it reports the code under test, not an error of ours
+    """The code under test is wrong.
+
+    The first line of the message says what differs, the last how to run the case again.
+
+    Attributes:
+        counterexamples: the minimal failing cases (`streamkit.fuzz.counterexample.Counterexample`), at least one.
+    """
+
+    def __init__(self, message: str, counterexamples: Sequence[Any] = ()) -> None:
+        self.counterexamples = tuple(counterexamples)
+        super().__init__(message)

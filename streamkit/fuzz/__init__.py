@@ -1,0 +1,116 @@
+"""Fuzzing a parser: targets, oracles, sweeps, campaigns and counterexamples.
+
+`check` is for tests and raises; `fuzz` gives the report.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streamkit.case import Token
+from streamkit.errors import OracleFailure, UsageError
+from streamkit.fuzz.campaign import Options, Progress, Report, run, run_case
+from streamkit.fuzz.counterexample import Counterexample
+from streamkit.fuzz.runner import in_own_thread
+from streamkit.fuzz.targets import Target, adapt
+from streamkit.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["Counterexample", "Options", "Progress", "Report", "Target", "adapt", "check", "fuzz", "select"]
+
+
+def select(transcripts: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None) -> list[Transcript]:
+    """Return the transcripts that a call names: transcripts, names, paths, or None for all bundled ones.
+
+    Raises:
+        CassetteError: one of them cannot be found or read.
+    """
+    from streamkit.cassettes import bundled, load
+
+    if transcripts is None:
+        return bundled()
+    listed = transcripts if isinstance(transcripts, list | tuple) else [transcripts]
+    chosen = [one if isinstance(one, Transcript) else load(one) for one in listed]  # type: ignore[arg-type]  # one of these
+    if not chosen:
+        raise UsageError("no transcript: give at least one, or None for the bundled ones")
+    return chosen
+
+
+def fuzz(
+    target: Any,
+    transcripts: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None,
+    *,
+    options: Options | None = None,
+    replay: str | None = None,
+    listener: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Deliver transcripts to a target in every way that is worth trying, and return what was found.
+
+    Args:
+        target: what `streamkit.fuzz.targets` can adapt, or its `module:attribute`.
+        transcripts: transcripts, names or paths; None for all bundled ones.
+        options: see Options.
+        replay: a case token: only that case is run.
+        listener: is told the progress.
+
+    Raises:
+        TargetError: the target cannot be called.
+        CassetteError: a transcript cannot be found or read.
+        UsageError: an option, or a token that is none or belongs to another transcript (TokenError).
+    """
+    adapted = adapt(target)
+    if replay is None:
+        chosen = select(transcripts)
+        return in_own_thread(lambda: run(adapted, chosen, options, listener))  # type: ignore[no-any-return]
+    token = Token.parse(replay)
+    if transcripts is None and not token.name:
+        raise UsageError("the token names no transcript: give the transcript too")
+    chosen = select(token.name if transcripts is None else transcripts)
+    case = token.case(next((one for one in chosen if one.sha256.startswith(token.digest)), chosen[0]))
+    return in_own_thread(lambda: run_case(adapted, case, options))  # type: ignore[no-any-return]
+
+
+def check(
+    target: Any,
+    transcripts: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None,
+    *,
+    seed: int = 0,
+    max_examples: int | None = None,
+    returns: str = "message",
+    time_limit: float = 10.0,
+    empty_chunks: bool = False,
+    replay: str | None = None,
+) -> Report:
+    """Fuzz a target and fail if anything was found. This is the call for a test.
+
+    Args:
+        target: a function of an iterable of bytes, an async function of an async iterable, a class with `feed`, or
+            the `module:attribute` of one; see `streamkit.fuzz.targets`.
+        transcripts: transcripts, names or paths; None for all bundled ones.
+        seed: of what Hypothesis draws.
+        max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
+        returns: "message" if the target gives a result that must not depend on framing, "events" if it gives events.
+        time_limit: seconds that one delivery may take.
+        empty_chunks: also deliver empty chunks.
+        replay: the token of a case: only that case is run.
+
+    Returns:
+        The report, which holds no finding.
+
+    Raises:
+        OracleFailure: the target is wrong; the message is the counterexample.
+        StreamkitError: the call itself cannot be carried out.
+        KeyboardInterrupt: the campaign was interrupted and had found nothing.
+    """
+    __tracebackhide__ = True
+    options = Options(seed, max_examples, returns, time_limit, empty_chunks=empty_chunks)
+    report = fuzz(target, transcripts, options=options, replay=replay)
+    if report.findings:
+        text = "\n\n".join(str(finding) for finding in report.findings)
+        raise OracleFailure(text, report.findings)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return report

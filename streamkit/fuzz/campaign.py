@@ -1,0 +1,491 @@
+"""Campaign: one target over transcripts, phase after phase, with one seed.
+
+For each transcript: the recorded delivery twice (the baseline, and whether the target repeats itself), the reference
+oracle on it, the prelude, every single cut, then cuts that Hypothesis draws. The first delivery on which the result
+differs is made minimal. The engine prints nothing; it tells a listener how far it is and returns a Report.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from streamkit.case import Case
+from streamkit.errors import UsageError
+from streamkit.fuzz import sweep
+from streamkit.fuzz.counterexample import Counterexample
+from streamkit.fuzz.minimise import minimise
+from streamkit.fuzz.oracles import Reference, reference_of
+from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.runner import Runner
+from streamkit.wire.boundaries import boundaries
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from streamkit.fuzz.targets import Target
+    from streamkit.transcript import Transcript
+
+__all__ = ["Coverage", "Options", "Progress", "Report", "run", "run_case"]
+
+_DEFAULT_EXAMPLES = 200
+_MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a campaign is to do.
+
+    Attributes:
+        seed: of what Hypothesis draws.
+        max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
+        returns: "message" or "events": what the target returns.
+        time_limit: seconds that one delivery may take.
+        max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
+        empty_chunks: also draw empty chunks.
+    """
+
+    seed: int = 0
+    max_examples: int | None = None
+    returns: str = "message"
+    time_limit: float = 10.0
+    max_time: float | None = None
+    empty_chunks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.returns not in ("message", "events"):
+            raise UsageError(f"returns is {self.returns!r}: write 'message' or 'events'")
+        if self.max_examples is not None and self.max_examples < 0:
+            raise UsageError(f"max_examples is {self.max_examples}: give 0 or more")
+        if not self.time_limit > 0 or (self.max_time is not None and not self.max_time > 0):
+            raise UsageError("time_limit and max_time are seconds above 0")
+        if not 0 <= self.seed < 2**64:
+            raise UsageError(f"seed is {self.seed}: give a whole number from 0 to 2**64 - 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a campaign is: `done` of `total` deliveries of a phase (total 0: not known)."""
+
+    transcript: str
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass
+class Coverage:
+    """What was tried on one transcript.
+
+    Attributes:
+        transcript: its name.
+        size: bytes of its body.
+        phases: deliveries made, by phase.
+        swept: single cuts tried.
+        sweepable: single cuts there are.
+        notes: what was sampled, skipped or given up.
+    """
+
+    transcript: str
+    size: int
+    phases: dict[str, int] = field(default_factory=dict)
+    swept: int = 0
+    sweepable: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the coverage for the result JSON."""
+        return {
+            "transcript": self.transcript,
+            "bytes": self.size,
+            "phases": dict(self.phases),
+            "single_cuts": {"tried": self.swept, "of": self.sweepable},
+            "notes": list(self.notes),
+        }
+
+
+@dataclass
+class Report:
+    """The result of a campaign.
+
+    Attributes:
+        target: the name of the code under test.
+        seed: the seed.
+        cases: deliveries made.
+        seconds: how long it took; the one field that is not the same every time.
+        findings: counterexamples.
+        coverage: what was tried, a transcript each.
+        notes: facts about the target, such as that it prints.
+        interrupted: the campaign was stopped before its end.
+    """
+
+    target: str
+    seed: int
+    cases: int = 0
+    seconds: float = 0.0
+    findings: list[Counterexample] = field(default_factory=list)
+    coverage: list[Coverage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result JSON. All of it but `seconds` is the same for the same version, seed and input."""
+        return {
+            "format": 1,
+            "target": self.target,
+            "seed": self.seed,
+            "cases": self.cases,
+            "seconds": round(self.seconds, 3),
+            "findings": [finding.to_json() for finding in self.findings],
+            "coverage": [coverage.to_json() for coverage in self.coverage],
+            "notes": list(self.notes),
+            "interrupted": self.interrupted,
+        }
+
+
+def run(
+    target: Target,
+    transcripts: Sequence[Transcript],
+    options: Options | None = None,
+    listener: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Run a campaign.
+
+    Args:
+        target: the code under test.
+        transcripts: what is delivered to it.
+        options: see Options.
+        listener: is told the progress.
+
+    Returns:
+        The report. Ctrl-C ends the campaign with what was found so far.
+
+    Raises:
+        TargetError: the target turned out to fit no adapter.
+    """
+    options = options if options is not None else Options()
+    report = Report(target.name, options.seed)
+    started = time.monotonic()
+    with Runner(target, limit=options.time_limit) as runner:
+        try:
+            for transcript in transcripts:
+                coverage = Coverage(transcript.name, len(transcript.body), sweepable=max(0, len(transcript.body) - 1))
+                report.coverage.append(coverage)
+                _Search(runner, transcript, options, coverage, report, started, listener).search()
+        except KeyboardInterrupt:
+            report.interrupted = True
+        except _OutOfBudget:
+            report.notes.append(f"stopped after max_time={options.max_time:g} seconds: what came after was not tried")
+        report.cases = runner.runs
+        if runner.printed:
+            report.notes.append(
+                f"the target prints: {runner.printed} characters, kept out of this output, beginning {runner.printed_head[:60]!r}"
+            )
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def run_case(target: Target, case: Case, options: Options | None = None) -> Report:
+    """Deliver one case, judge it as a campaign would, and return a report with at most one finding."""
+    options = options if options is not None else Options()
+    report = Report(target.name, options.seed)
+    started = time.monotonic()
+    coverage = Coverage(case.transcript.name, len(case.transcript.body))
+    report.coverage.append(coverage)
+    with Runner(target, limit=options.time_limit) as runner:
+        search = _Search(runner, case.transcript, options, coverage, report, started, None)
+        if search.take_baseline() and search.fails(case.fragmentation):
+            search.report_finding(case.fragmentation, "replay", {})
+        report.cases = runner.runs
+    report.seconds = time.monotonic() - started
+    return report
+
+
+class _OutOfBudget(Exception):  # noqa: N818 - a signal within this module
+    """The campaign's time is up."""
+
+
+class _Search:
+    """The search for a counterexample on one transcript."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        transcript: Transcript,
+        options: Options,
+        coverage: Coverage,
+        report: Report,
+        started: float,
+        listener: Callable[[Progress], None] | None,
+    ) -> None:
+        self.runner = runner
+        self.transcript = transcript
+        self.options = options
+        self.coverage = coverage
+        self.report = report
+        self.started = started
+        self.listener = listener
+        self.baseline = Outcome()
+        self.reference: Reference | None = None
+        self.baseline_seconds = 0.0
+        self.limit = options.time_limit
+
+    # -- running
+
+    def outcome(self, fragmentation: Fragmentation) -> Outcome:
+        if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
+            raise _OutOfBudget
+        return self.runner.run(fragmentation.chunks(self.transcript.body), limit=self.limit)
+
+    def fails(self, fragmentation: Fragmentation) -> bool:
+        return not self.outcome(fragmentation).same_as(self.baseline)
+
+    def tell(self, phase: str, done: int, total: int) -> None:
+        self.coverage.phases[phase] = done
+        if self.listener is not None:
+            self.listener(Progress(self.transcript.name, phase, done, total))
+
+    # -- findings
+
+    def add(self, fragmentation: Fragmentation, oracle: str, class_: str, *, expected: Outcome, **facts: Any) -> None:
+        case = Case(self.transcript, fragmentation)
+        self.report.findings.append(
+            Counterexample(self.runner.target, case, oracle, class_, expected=expected, **facts)
+        )
+
+    def take_baseline(self) -> bool:
+        """Run the recorded delivery. False if what it gave leaves nothing to compare cuts with."""
+        recorded = self.transcript.recorded
+        self.reference = reference_of(self.transcript)
+        began = time.monotonic()
+        self.baseline = self.outcome(recorded)
+        self.baseline_seconds = time.monotonic() - began
+        self.tell("recorded", 1, 2)
+        if self.baseline.hung:
+            self.add(
+                recorded, "contract", "recorded",
+                expected=Outcome(value="a result or an error"), actual=self.baseline, found_by="recorded",
+                headline=f"the target hangs on the recorded delivery: no result in {self.limit:g} seconds",
+            )  # fmt: skip
+            return False
+        again = self.outcome(recorded)
+        self.tell("recorded", 2, 2)
+        if not again.same_as(self.baseline):
+            self._report_unsteady(recorded, again)
+            return False
+        return self._judge_baseline(recorded)
+
+    def _judge_baseline(self, recorded: Fragmentation) -> bool:
+        reference = self.reference
+        if self.baseline.returned:
+            verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
+            if verdict is not None and not verdict.same:
+                self.add(
+                    recorded, "reference", "recorded",
+                    expected=Outcome(value=verdict.expected), actual=Outcome(value=verdict.actual), found_by="recorded",
+                    headline="the result on the recorded delivery is not what the stream says",
+                    notes=self._other_delivery(reference),
+                )  # fmt: skip
+            return True
+        if reference is not None and reference.completion is None:
+            return True  # the stream itself is broken, and an error is a right answer to it
+        known = reference is not None
+        self.add(
+            recorded, "reference" if known else "contract", "recorded",
+            expected=Outcome(value="a result"), actual=self.baseline, found_by="recorded",
+            headline=f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
+            notes=self._other_delivery(reference)
+            if known
+            else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
+        )  # fmt: skip
+        return False
+
+    def _other_delivery(self, reference: Reference | None) -> tuple[str, ...]:
+        """Say whether the target does better when it gets one event a chunk, as most mocks deliver."""
+        per_event = Fragmentation.per_event(self.transcript.body)
+        if per_event == self.transcript.recorded:
+            return ()
+        outcome = self.outcome(per_event)
+        if not outcome.returned:
+            return ()
+        verdict = reference.judge(outcome.value, self.options.returns) if reference is not None else None
+        if self.baseline.returned and (verdict is None or not verdict.same):
+            return ()
+        if verdict is not None and not verdict.same:
+            return ("one event a chunk: the target returns, with another wrong result",)
+        return ("delivered one event a chunk, the target returns: it takes a chunk for an event",)
+
+    def _report_unsteady(self, fragmentation: Fragmentation, again: Outcome) -> None:
+        self.add(
+            fragmentation, "contract", "recorded",
+            expected=self.baseline, actual=again, found_by="recorded",
+            headline="the same bytes in the same chunks give another result: the target keeps state between calls, "
+            "or its result holds something random",
+        )  # fmt: skip
+
+    def report_finding(self, fragmentation: Fragmentation, phase: str, single: dict[str, int]) -> None:
+        """Confirm a failing delivery and report it."""
+        self.limit = self.options.time_limit
+        steady = self.outcome(self.transcript.recorded)
+        if not steady.same_as(self.baseline):
+            self._report_unsteady(self.transcript.recorded, steady)
+            return
+        actual = self.outcome(fragmentation)
+        if actual.same_as(self.baseline):
+            if not self.fails(fragmentation):
+                self.add(
+                    fragmentation, "contract", "preserving",
+                    expected=self.baseline, actual=actual, found_by=phase,
+                    headline="a delivery failed and then passed: the target is not deterministic",
+                )  # fmt: skip
+            return
+        self.add(
+            fragmentation, "invariance", "preserving",
+            expected=self.baseline, actual=actual, found_by=phase, single_cuts=single,
+            swept=self.coverage.swept if single else 0,
+            headline=_headline(fragmentation, self.transcript.body, self.baseline, actual),
+        )  # fmt: skip
+
+    # -- phases
+
+    def search(self) -> None:
+        if not self.take_baseline():
+            return
+        before = len(self.report.findings)
+        body = self.transcript.body
+        failing = self._first_failing(sweep.prelude(body), "prelude")
+        single = self._sweep()
+        drawn: Fragmentation | None = None
+        if failing is None and not single:
+            drawn = self._drawn()
+        found = failing or drawn
+        if single:
+            counts: dict[str, int] = {}
+            for cut in single:
+                kind = str(boundaries(body).at(cut))
+                counts[kind] = counts.get(kind, 0) + 1
+            ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+            self.report_finding(Fragmentation((single[0],)), "single cuts", ordered)
+        elif found is not None:
+            phase = "prelude" if failing is not None else "drawn"
+            self.report_finding(self._minimal(found), phase, {})
+        if len(self.report.findings) == before and self.baseline.returned:
+            last = self.outcome(self.transcript.recorded)
+            if not last.same_as(self.baseline):
+                self._report_unsteady(self.transcript.recorded, last)
+
+    def _first_failing(self, fragmentations: Iterator[Fragmentation], phase: str) -> Fragmentation | None:
+        for number, fragmentation in enumerate(fragmentations, 1):
+            failed = self.fails(fragmentation)
+            self.tell(phase, number, 0)
+            if failed:
+                return fragmentation
+        return None
+
+    def _sweep(self) -> list[int]:
+        """Try single cuts and return those that fail, ascending."""
+        offsets, complete = sweep.single_cuts(self.transcript.body)
+        if not complete:
+            self.coverage.notes.append(
+                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, spread over the boundary classes: "
+                f"the transcript of {len(self.transcript.body)} bytes is too large to sweep"
+            )
+        failing: list[int] = []
+        hangs = 0
+        for number, offset in enumerate(offsets, 1):
+            outcome = self.outcome(Fragmentation((offset,)))
+            self.coverage.swept = number
+            if number % 64 == 0 or number == len(offsets):
+                self.tell("single cuts", number, len(offsets))
+            if not outcome.same_as(self.baseline):
+                failing.append(offset)
+                hangs += outcome.hung
+                if hangs == _MOST_HANGS:
+                    self.coverage.notes.append(f"the target hung {hangs} times: the remaining single cuts were not tried")
+                    break
+        self.coverage.phases["single cuts"] = self.coverage.swept
+        return failing
+
+    def _drawn(self) -> Fragmentation | None:
+        """Let Hypothesis draw deliveries and return one that fails."""
+        import hypothesis
+        from hypothesis import HealthCheck, Phase, Verbosity
+
+        from streamkit.strategies import fragmentations
+
+        wanted = self.options.max_examples
+        examples = sweep.affordable(len(self.transcript.body), _DEFAULT_EXAMPLES) if wanted is None else wanted
+        if examples == 0 or not self.transcript.body:
+            return None
+        found: list[Fragmentation] = []
+        made = 0
+
+        def attempt(fragmentation: Fragmentation) -> None:
+            nonlocal made
+            if found:
+                raise _Found
+            made += 1
+            if self.fails(fragmentation):
+                found.append(fragmentation)
+                raise _Found
+            self.tell("drawn", made, examples)
+
+        strategy = fragmentations(self.transcript, empty_chunks=self.options.empty_chunks)
+        settings = hypothesis.settings(
+            max_examples=examples,
+            phases=(Phase.generate,),  # what is found is made minimal by the same means as in the other phases
+            database=None,
+            deadline=None,
+            derandomize=False,
+            print_blob=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+        )
+        try:
+            settings(hypothesis.seed(self.options.seed)(hypothesis.given(strategy)(attempt)))()
+        except _Found:
+            return found[0]
+        return None
+
+    def _minimal(self, failing: Fragmentation) -> Fragmentation:
+        """Drop the cuts that are not needed. A delivery that hangs is given less time here than in the campaign."""
+        self.limit = min(self.options.time_limit, max(1.0, 20 * self.baseline_seconds))
+        if not self.fails(failing):
+            self.limit = self.options.time_limit
+        done = 0
+
+        def fails(fragmentation: Fragmentation) -> bool:
+            nonlocal done
+            done += 1
+            self.tell("minimising", done, 0)
+            return self.fails(fragmentation)
+
+        small = minimise(failing, fails)
+        self.limit = self.options.time_limit
+        return small
+
+
+class _Found(Exception):  # noqa: N818 - a signal within this module
+    """A drawn delivery failed."""
+
+
+def _headline(fragmentation: Fragmentation, body: bytes, expected: Outcome, actual: Outcome) -> str:
+    kinds = fragmentation.classify(body)
+    if not kinds:
+        place = "the body in one chunk"
+    elif len(kinds) == 1:
+        place = f"a cut {kinds[0].meaning}" if kinds[0] is not None else "an empty chunk"
+    else:
+        place = f"{len(kinds)} cuts ({', '.join(str(kind) for kind in kinds[:4])}{', ...' if len(kinds) > 4 else ''})"
+    if actual.hung:
+        return f"{place} makes the target hang" if len(kinds) < 2 else f"{place} make the target hang"
+    verb = "changes" if len(kinds) < 2 else "change"
+    if actual.error:
+        verb = "makes" if len(kinds) < 2 else "make"
+        return f"{place} {verb} the target raise {actual.error.rsplit('.', 1)[-1]}"
+    if expected.error:
+        return f"{place} {verb} the outcome: an error is expected and a result comes back"
+    return f"{place} {verb} the result"

@@ -1,0 +1,205 @@
+"""Counterexample: the smallest delivery on which the code under test is wrong, and everything one needs to see why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from streamkit.fuzz.normal import ABSENT, NAN, differences, jsonable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from streamkit.case import Case
+    from streamkit.fuzz.outcome import Outcome
+    from streamkit.fuzz.targets import Target
+
+__all__ = ["Counterexample", "hexdump"]
+
+_MAX_DIFFERENCES = 6
+_MAX_MARKS = 6
+_AROUND = 32  # characters of text on each side of the first difference
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """One finding.
+
+    Attributes:
+        target: the code under test.
+        case: the minimal delivery.
+        oracle: "invariance", "reference" or "contract".
+        class_: the class of what was done to the stream: "preserving" for cuts, "recorded" where nothing was.
+        expected: what should have come back.
+        actual: what did.
+        headline: what is wrong, in one line.
+        found_by: the phase that found it.
+        single_cuts: of the single cuts tried, how many fail, by boundary class; empty where that was not looked at.
+        swept: how many single cuts were tried.
+        notes: further facts, a line each.
+    """
+
+    target: Target
+    case: Case
+    oracle: str
+    class_: str
+    expected: Outcome
+    actual: Outcome
+    headline: str
+    found_by: str = ""
+    single_cuts: Mapping[str, int] = field(default_factory=dict)
+    swept: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def token(self) -> str:
+        """The text that repeats the case."""
+        return str(self.case.token)
+
+    @property
+    def boundaries(self) -> list[str]:
+        """The boundary class of each cut, in its text form."""
+        kinds = self.case.fragmentation.classify(self.case.transcript.body)
+        return ["end" if kind is None else str(kind) for kind in kinds]
+
+    @property
+    def rerun(self) -> str:
+        """How to run the case again."""
+        if self.target.importable and self.case.transcript.name:
+            return f"streamkit fuzz {self.target.name} --replay '{self.token}'"
+        return self.rerun_python
+
+    @property
+    def rerun_python(self) -> str:
+        """The same as a line of Python."""
+        target = f'"{self.target.name}"' if self.target.importable else "target"
+        transcript = "" if self.case.transcript.name else ", transcript"
+        return f'streamkit.check({target}{transcript}, replay="{self.token}")'
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding for the result JSON."""
+        return {
+            "transcript": self.case.transcript.name,
+            "oracle": self.oracle,
+            "class": self.class_,
+            "cuts": list(self.case.fragmentation.cuts),
+            "rewrites": [],
+            "expected": self.expected.to_json(),
+            "actual": self.actual.to_json(),
+            "token": self.token,
+            "boundaries": self.boundaries,
+            "headline": self.headline,
+            "differences": [
+                {"path": path, "expected": _json_side(old), "actual": _json_side(new)}
+                for path, old, new in self._differences(_MAX_DIFFERENCES)
+            ],
+            "single_cuts": dict(self.single_cuts),
+            "swept": self.swept,
+            "notes": list(self.notes),
+        }
+
+    def _differences(self, most: int) -> Iterator[tuple[str, Any, Any]]:
+        if self.expected.returned and self.actual.returned:
+            for count, difference in enumerate(differences(self.expected.value, self.actual.value)):
+                if count == most:
+                    return
+                yield difference
+
+    def lines(self) -> list[str]:
+        """Return the whole counterexample as lines of plain text; the first says what differs, the last how to rerun."""
+        case = self.case
+        name = case.transcript.name or "(a transcript made in code)"
+        out = [self.headline, f"  target      {self.target.name}", f"  transcript  {name}, {len(case.transcript.body)} bytes"]
+        out.append(f"  oracle      {self.oracle}")
+        out.append(f"  cuts        {_shorten(str(case.fragmentation), 90)}")
+        out.extend(f"  {line}" for line in self._difference_lines())
+        marks = hexdump(case.transcript.body, case.fragmentation.cuts)
+        if marks:
+            out.append("")
+            out.extend(f"  {line}" for line in marks)
+        if self.single_cuts:
+            total = sum(self.single_cuts.values())
+            where = ", ".join(f"{count} {kind}" for kind, count in self.single_cuts.items())
+            out.append(f"  of {self.swept} single cuts, {total} fail: {where}")
+        out.extend(f"  {note}" for note in self.notes)
+        if self.rerun != self.rerun_python:
+            out.append(f"  in Python:  {self.rerun_python}")
+        out.append(f"  run again:  {self.rerun}")
+        return out
+
+    def _difference_lines(self) -> Iterator[str]:
+        if not (self.expected.returned and self.actual.returned):
+            at = f" (raised at {self.actual.where})" if self.actual.where else ""
+            yield f"expected    {self.expected.describe()}"
+            yield f"actual      {self.actual.describe()}{at}"
+            return
+        listed = list(self._differences(_MAX_DIFFERENCES + 1))
+        for path, old, new in listed[:_MAX_DIFFERENCES]:
+            before, after = _sides(old, new)
+            yield f"at          {path or 'the result'}"
+            yield f"  expected  {before}"
+            yield f"  actual    {after}"
+        if len(listed) > _MAX_DIFFERENCES:
+            yield "and further differences"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _json_side(value: Any) -> Any:
+    return {"$absent": True} if value is ABSENT else jsonable(value)
+
+
+def _sides(old: Any, new: Any) -> tuple[str, str]:
+    """Return both sides as text; of long texts the part around the first difference."""
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return _shorten(_show(old), 200), _shorten(_show(new), 200)
+    first = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    return _window(old, first), _window(new, first)
+
+
+def _show(value: Any) -> str:
+    return "nan" if value is NAN else repr(value)
+
+
+def _window(text: str, first: int) -> str:
+    start, stop = max(0, first - _AROUND), first + _AROUND
+    shown = ascii(text[start:stop]) if any("\ud800" <= c <= "\udfff" for c in text[start:stop]) else repr(text[start:stop])
+    return ("..." if start else "") + shown + ("..." if stop < len(text) else "")
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
+def hexdump(body: bytes, cuts: tuple[int, ...]) -> list[str]:
+    """Return the bytes around each of the first cuts, 16 a row, with `|` at every cut, and what kind of place it is."""
+    from streamkit.wire.boundaries import boundaries
+
+    where = boundaries(body)
+    out: list[str] = []
+    shown: set[int] = set()
+    for cut in cuts[:_MAX_MARKS]:
+        kind = where.at(cut)
+        out.append(f"cut at {cut}, {kind.meaning if kind is not None else 'at an end of the body: an empty chunk'}")
+        for row in sorted({max(0, cut - 1) // 16, min(cut, max(0, len(body) - 1)) // 16}):
+            if row not in shown:
+                shown.add(row)
+                out.append(_row(body, row * 16, set(cuts)))
+    if len(cuts) > _MAX_MARKS:
+        out.append(f"... and {len(cuts) - _MAX_MARKS} more cuts")
+    return out
+
+
+def _row(body: bytes, start: int, cuts: set[int]) -> str:
+    digits, text = "", ""
+    for offset in range(start, start + 16):
+        mark = "|" if offset in cuts and offset <= len(body) else " "
+        if offset < len(body):
+            byte = body[offset]
+            digits += f"{mark}{byte:02x}"
+            text += ("|" if mark == "|" else "") + (chr(byte) if 32 <= byte < 127 else ".")
+        else:
+            digits += f"{mark}  " if mark == "|" else "   "
+    end = "|" if start + 16 in cuts else " "
+    return f"  {start:08x} {digits}{end}  {text}"

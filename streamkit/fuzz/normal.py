@@ -1,0 +1,190 @@
+"""Normal form: what two results are compared as.
+
+- None, bool, int, str and bytes are themselves; bytearray and memoryview become bytes.
+- NaN equals NaN.
+- list, tuple and other sequences become lists; mappings become dicts, whatever their order; sets become sorted lists.
+- pydantic models, dataclasses (fields with `compare=False` left out), named tuples, attrs classes and other objects
+  become a `Record`: their class's name and their fields. An Enum member becomes its value.
+- An object that defines its own equality and has no fields to look at is compared by it.
+- Anything else is its repr, with memory addresses blanked.
+
+The normal form is a copy: a target that hands out the same object every time, and changes it, is seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from enum import Enum
+from typing import Any
+
+__all__ = ["NAN", "Record", "differences", "jsonable", "normalise", "scrub"]
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
+_MAX_DEPTH = 200
+
+
+def scrub(text: str) -> str:
+    """Blank the memory addresses in a repr or message: they differ from run to run."""
+    return _ADDRESS.sub("0x...", text)
+
+
+class Record(dict[str, Any]):
+    """The fields of an object, with the name of its class. Equal only to a record of the same class."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.kind = kind
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.kind == other.kind and dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as every dict
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
+
+
+class _NaN:
+    def __repr__(self) -> str:
+        return "nan"
+
+
+NAN = _NaN()
+_PLAIN = (str, int, bool, type(None), bytes)
+
+
+def normalise(value: Any, _depth: int = 0, _inside: frozenset[int] = frozenset()) -> Any:
+    """Return the normal form of a result; see the module's docstring."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return NAN if math.isnan(value) else value
+    if id(value) in _inside or _depth > _MAX_DEPTH:
+        return f"<a {kind.__name__} inside itself>"
+    inside = _inside | {id(value)}
+    depth = _depth + 1
+    if kind is dict:
+        return {key: normalise(item, depth, inside) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [normalise(item, depth, inside) for item in value]
+    return _special(value, depth, inside)
+
+
+def _special(value: Any, depth: int, inside: frozenset[int]) -> Any:  # noqa: PLR0911 - one return a kind of value
+    kind = type(value)
+    if isinstance(value, Enum):
+        return normalise(value.value, depth, inside)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool | int | float):
+        return normalise(float(value) if isinstance(value, float) else int(value), depth, inside)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    fields = _fields(value)
+    if fields is not None:
+        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in fields.items()})
+    if isinstance(value, Mapping):
+        return {key: normalise(item, depth, inside) for key, item in value.items()}
+    if isinstance(value, Set):
+        return sorted((normalise(item, depth, inside) for item in value), key=repr)
+    if isinstance(value, Sequence):
+        return [normalise(item, depth, inside) for item in value]
+    if isinstance(value, BaseException):
+        return Record(kind.__name__, {"args": normalise(list(value.args), depth, inside)})
+    state = _state(value)
+    if state:
+        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in state.items()})
+    if kind.__eq__ is not object.__eq__:
+        return value
+    return scrub(repr(value)) if kind.__repr__ is not object.__repr__ else f"<{kind.__name__}>"
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return the declared fields of a value that declares some, else None."""
+    kind = type(value)
+    if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):  # pydantic 2
+        extra = getattr(value, "__pydantic_extra__", None)
+        return {**vars(value), **(extra or {})}
+    if hasattr(kind, "__fields__") and hasattr(value, "dict"):  # pydantic 1
+        return dict(vars(value))
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.compare}
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return dict(zip(kind._fields, value, strict=True))
+    attributes = getattr(kind, "__attrs_attrs__", None)
+    if attributes is not None:
+        return {attribute.name: getattr(value, attribute.name, None) for attribute in attributes if attribute.eq}
+    return None
+
+
+def _state(value: Any) -> dict[str, Any]:
+    state = dict(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                state[name] = getattr(value, name)
+    return state
+
+
+def jsonable(value: Any) -> Any:
+    """Return a normal form as JSON can hold it. Bytes, NaN and records become objects with a `$` key."""
+    if isinstance(value, Record):
+        return {"$type": value.kind, **{name: jsonable(item) for name, item in value.items()}}
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    if isinstance(value, bytes):
+        return {"$bytes": value.decode("latin-1")}
+    if value is NAN:
+        return {"$float": "nan"}
+    if isinstance(value, float) and math.isinf(value):
+        return {"$float": repr(value)}
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "backslashreplace")
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub(repr(value))
+
+
+def differences(expected: Any, actual: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:
+    """Yield (path, expected, actual) for each place at which two normal forms differ, in the order of `expected`.
+
+    A missing key or item is `Absent`.
+    """
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if isinstance(expected, Record) != isinstance(actual, Record) or getattr(expected, "kind", None) != getattr(
+            actual, "kind", None
+        ):
+            yield path, expected, actual
+            return
+        for key in [*expected, *(key for key in actual if key not in expected)]:
+            inner = f"{path}.{key}" if path and isinstance(key, str) else key if isinstance(key, str) else f"{path}[{key!r}]"
+            yield from differences(expected.get(key, ABSENT), actual.get(key, ABSENT), inner)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        for number in range(max(len(expected), len(actual))):
+            yield from differences(
+                expected[number] if number < len(expected) else ABSENT,
+                actual[number] if number < len(actual) else ABSENT,
+                f"{path}[{number}]",
+            )
+    elif type(expected) is not type(actual) or expected != actual:
+        yield path, expected, actual
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "(nothing)"
+
+
+ABSENT = _Absent()

@@ -1,0 +1,238 @@
+"""Runs a target on a delivery, with a time limit, and keeps what it prints out of the way.
+
+On the main thread the limit is an interval timer signal, which also ends a sleep or a blocked read. Elsewhere, and
+where there is no such signal, the target runs in a thread that is given up at the limit. A `TargetError` and a
+`KeyboardInterrupt` pass through; everything else that a target raises is its outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import inspect
+import io
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from streamkit.errors import TargetError
+from streamkit.fuzz.normal import normalise, scrub
+from streamkit.fuzz.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+
+    from streamkit.fuzz.targets import Target
+
+__all__ = ["Runner"]
+
+
+class _OutOfTime(BaseException):
+    """Raised inside a target at its time limit. No Exception, so that a target's own handlers let it pass."""
+
+
+class _Sink(io.TextIOBase):
+    """Takes what a target prints; keeps the beginning of it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.head = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.size += len(text)
+        if len(self.head) < 200:
+            self.head += text[: 200 - len(self.head)]
+        return len(text)
+
+
+class Runner:
+    """Calls one target, delivery after delivery. A context manager: signal handler and event loop live inside it.
+
+    Args:
+        target: the code under test.
+        limit: seconds that one delivery may take.
+
+    Attributes:
+        runs: deliveries made so far.
+        printed: characters that the target wrote to standard output or error.
+        printed_head: the beginning of that.
+    """
+
+    def __init__(self, target: Target, *, limit: float = 10.0) -> None:
+        self.target = target
+        self.limit = limit
+        self.runs = 0
+        self._sink = _Sink()
+        self._armed = False
+        self._loop: asyncio.Runner | None = None
+        self._signals = False
+        self._old_handler: Any = None
+        self._old_timer = (0.0, 0.0)
+        self._entered = 0.0
+
+    @property
+    def printed(self) -> int:
+        return self._sink.size
+
+    @property
+    def printed_head(self) -> str:
+        return self._sink.head
+
+    def __enter__(self) -> Runner:
+        self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        self._entered = time.monotonic()
+        if self._signals:
+            self._old_handler = signal.signal(signal.SIGALRM, self._on_alarm)
+            self._old_timer = signal.setitimer(signal.ITIMER_REAL, 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_loop()
+        if self._signals:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._old_handler if self._old_handler is not None else signal.SIG_DFL)
+            left, interval = self._old_timer
+            if left:  # somebody else's timer, such as a test timeout: it goes on as if we had not been there
+                left = max(0.001, left - (time.monotonic() - self._entered))
+                signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            raise _OutOfTime
+
+    def run(self, chunks: list[bytes], *, limit: float | None = None) -> Outcome:
+        """Deliver the chunks and return what the target did.
+
+        Args:
+            chunks: the delivery.
+            limit: seconds, where it differs from the runner's own.
+
+        Raises:
+            TargetError: the target turned out to fit no adapter.
+            KeyboardInterrupt: as it came.
+        """
+        self.runs += 1
+        limit = self.limit if limit is None else limit
+        if self._signals:
+            return self._run_here(chunks, limit)
+        return self._run_in_thread(chunks, limit)
+
+    def _run_here(self, chunks: list[bytes], limit: float) -> Outcome:
+        try:
+            self._armed = True
+            # Repeated, in case the target swallows the first one.
+            signal.setitimer(signal.ITIMER_REAL, limit, 0.1)
+            try:
+                return self._call(chunks)
+            finally:
+                self._armed = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except _OutOfTime:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._drop_loop()
+            return Outcome(hung=True)
+
+    def _run_in_thread(self, chunks: list[bytes], limit: float) -> Outcome:
+        box: list[Outcome | BaseException] = []
+
+        def work() -> None:
+            try:
+                box.append(self._call(chunks, own_loop=True))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller below
+                box.append(error)
+
+        thread = threading.Thread(target=work, daemon=True, name="streamkit-target")
+        thread.start()
+        thread.join(limit)
+        if thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_OutOfTime))
+            thread.join(0.2)
+            return Outcome(hung=True)
+        found = box[0]
+        if isinstance(found, _OutOfTime):
+            return Outcome(hung=True)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _call(self, chunks: list[bytes], *, own_loop: bool = False) -> Outcome:
+        out, err = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = self._sink  # type: ignore[assignment]  # a text stream is all that is needed
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = self.target.call(chunks)
+                if inspect.iscoroutine(value):
+                    value = asyncio.run(value) if own_loop else self._get_loop().run(value)
+                return Outcome(value=normalise(value))
+        except (TargetError, KeyboardInterrupt, _OutOfTime):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the target raises is its outcome
+            kind = type(error)
+            name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+            return Outcome(error=name, message=scrub(str(error)), where=_where(error))
+        finally:
+            sys.stdout, sys.stderr = out, err
+
+    def _get_loop(self) -> asyncio.Runner:
+        if self._loop is None:
+            self._loop = asyncio.Runner()
+        return self._loop
+
+    def _drop_loop(self) -> None:
+        """Give up an event loop that was interrupted in the middle of a task."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            inner = loop.get_loop()
+            inner.set_exception_handler(lambda *_: None)  # its unfinished tasks are no news
+            with contextlib.suppress(Exception):
+                inner.close()
+
+    def _close_loop(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/streamkit/fuzz/" not in frame.filename.replace("\\", "/")]
+    if not own:
+        return ""
+    frame = own[-1]
+    return f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno}"
+
+
+def in_own_thread(work: Callable[[], Any]) -> Any:
+    """Call `work` in a thread of its own if this thread has a running event loop, else here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    box: list[Any] = []
+
+    def run() -> None:
+        try:
+            box.append((True, work()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+            box.append((False, error))
+
+    thread = threading.Thread(target=run, name="streamkit-check")
+    thread.start()
+    thread.join()
+    good, value = box[0]
+    if not good:
+        raise value
+    return value

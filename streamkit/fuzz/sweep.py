@@ -1,0 +1,99 @@
+"""Deliveries that are tried before anything is drawn: a prelude, then every single cut.
+
+The prelude finds nearly every framing bug within a few deliveries. The single cuts then show that no one cut breaks the
+parser, and how often a broken one breaks. Both are bounded by the bytes that they feed, not by the clock, so that the
+same transcript always gets the same deliveries; a transcript too large for a sweep gets a sample of it, evenly spread
+over each boundary class, and the report says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamkit.wire.boundaries import HOT_CLASSES, boundaries
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streamkit.wire.boundaries import Boundaries
+
+__all__ = ["affordable", "near_pairs", "prelude", "single_cuts"]
+
+_PRELUDE_BYTES = 24 * 2**20
+_SWEEP_BYTES = 64 * 2**20
+_DRAWN_BYTES = 24 * 2**20
+_AT_LEAST = 16
+_NEAR = 8  # bytes between two cuts that make a near pair
+_KTH = (2, 3, 4, 5, 7, 8, 13, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536)
+
+
+def affordable(size: int, wanted: int) -> int:
+    """Return how many drawn deliveries of `size` bytes are made where `wanted` were asked for by default."""
+    return min(wanted, max(_AT_LEAST, _DRAWN_BYTES // max(1, size)))
+
+
+def prelude(body: bytes) -> Iterator[Fragmentation]:
+    """Yield the prelude: whole, drip, all hot offsets, all of each class, every k-th, each hot one, near pairs."""
+    where = boundaries(body)
+    budget = max(_AT_LEAST, _PRELUDE_BYTES // max(1, len(body)))
+    seen: set[Fragmentation] = set()
+    for made, fragmentation in enumerate(_prelude(body, where)):
+        if made >= 4 * budget or len(seen) >= budget:
+            return
+        if fragmentation not in seen:
+            seen.add(fragmentation)
+            yield fragmentation
+
+
+def _prelude(body: bytes, where: Boundaries) -> Iterator[Fragmentation]:
+    size = len(body)
+    yield Fragmentation.whole()
+    if size < 2:
+        return
+    yield Fragmentation.drip(size)
+    yield Fragmentation(tuple(where.hot()))
+    yield Fragmentation.per_event(body)
+    for kind in where.classes():
+        yield Fragmentation(tuple(where.offsets(kind)))
+    for step in _KTH:
+        if step < size:
+            yield Fragmentation.drip(size, step)
+    for offset in _in_turns(where):
+        yield Fragmentation((offset,))
+    for pair in near_pairs(where):
+        yield Fragmentation(pair)
+
+
+def _in_turns(where: Boundaries) -> Iterator[int]:
+    """Yield the hot offsets, one of each class in turn, so that no class waits for the end of another."""
+    columns = [where.offsets(kind) for kind in HOT_CLASSES]
+    for row in range(max(map(len, columns))):
+        for column in columns:
+            if row < len(column):
+                yield column[row]
+
+
+def near_pairs(where: Boundaries) -> Iterator[tuple[int, int]]:
+    """Yield pairs of hot offsets at most 8 bytes apart: a short chunk at a place that matters."""
+    hot = where.hot()
+    for distance in (1, 2, 3, 4):  # neighbours first, over the whole body
+        for first, second in zip(hot, hot[distance:], strict=False):
+            if second - first <= _NEAR:
+                yield first, second
+
+
+def single_cuts(body: bytes) -> tuple[list[int], bool]:
+    """Return the offsets that are tried alone, ascending, and whether they are all there are."""
+    size = len(body)
+    budget = max(_AT_LEAST, _SWEEP_BYTES // max(1, size))
+    if size - 1 <= budget:
+        return list(range(1, size)), True
+    where = boundaries(body)
+    columns = [where.offsets(kind) for kind in where.classes()]
+    chosen: set[int] = set()
+    share = max(1, budget // max(1, len(columns)))
+    for column in columns:
+        step = max(1, -(-len(column) // share))
+        chosen.update(column[::step])
+    return sorted(chosen)[: max(budget, len(columns))], False

@@ -1,0 +1,178 @@
+"""Transcript: the immutable record of one streamed response, and the request that asked for it.
+
+A transcript knows bytes and times. What its events mean, a dialect says (`streamkit.dialects`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from streamkit.errors import UsageError
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Chunk", "Ending", "Interaction", "Request", "ResponseHead", "Transcript"]
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Ending(StrEnum):
+    """Why a stream stopped."""
+
+    COMPLETE = "complete"
+    TRUNCATED = "truncated"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    CLIENT_CLOSED = "client_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The bytes of one transport read.
+
+    Attributes:
+        data: the bytes; may be empty.
+        at: milliseconds after the response head.
+    """
+
+    data: bytes
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was sent. `body` is the bytes as sent, after redaction."""
+
+    method: str
+    url: str
+    headers: Headers = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status line and headers of a response. Header names keep their case and order."""
+
+    status: int = 200
+    reason: str = "OK"
+    headers: Headers = (("content-type", "text/event-stream"),)
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, whatever its case, or None."""
+        name = name.lower()
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One streamed response, byte for byte.
+
+    Attributes:
+        body: the bytes of the body, as the parser under test gets them.
+        head: status and headers.
+        lengths: bytes of each recorded chunk; they add up to the body. One entry where the network's chunks were not
+            recorded.
+        times: milliseconds of each chunk after the head.
+        ending: why the stream stopped.
+        chunks_recorded: whether `lengths` are the chunks that a network delivered.
+        name: the name in a library ("openai_chat/boston_weather"), or a path, or "".
+        dialect: the dialect's name, or None for one still to be detected.
+        synthetic: no server sent these bytes.
+        source: where they come from, in words.
+        request: what was asked, where known.
+    """
+
+    body: bytes
+    head: ResponseHead = ResponseHead()
+    lengths: tuple[int, ...] = ()
+    times: tuple[int, ...] = ()
+    ending: Ending = Ending.COMPLETE
+    chunks_recorded: bool = False
+    name: str = ""
+    dialect: str | None = None
+    synthetic: bool = False
+    source: str = ""
+    request: Request | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        lengths = tuple(self.lengths) or (len(self.body),)
+        times = tuple(self.times) or (0,) * len(lengths)
+        if sum(lengths) != len(self.body) or min(lengths) < 0:
+            raise UsageError(f"the chunk lengths add up to {sum(lengths)} bytes and the body has {len(self.body)}")
+        if len(times) != len(lengths) or any(b < a for a, b in zip(times, times[1:], strict=False)):
+            raise UsageError("there must be one time a chunk, and times must not go back")
+        object.__setattr__(self, "body", bytes(self.body))
+        object.__setattr__(self, "lengths", lengths)
+        object.__setattr__(self, "times", times)
+        object.__setattr__(self, "ending", Ending(self.ending))
+
+    @classmethod
+    def from_chunks(cls, chunks: Iterable[Chunk | bytes], **facts: object) -> Transcript:
+        """Return a transcript of chunks as a network delivered them.
+
+        Args:
+            chunks: `Chunk` objects, or bytes that came without times.
+            facts: further attributes of the transcript.
+        """
+        listed = [chunk if isinstance(chunk, Chunk) else Chunk(bytes(chunk)) for chunk in chunks]
+        return cls(
+            body=b"".join(chunk.data for chunk in listed),
+            lengths=tuple(len(chunk.data) for chunk in listed),
+            times=tuple(chunk.at for chunk in listed),
+            **{"chunks_recorded": True, **facts},  # type: ignore[arg-type]  # checked by the dataclass itself
+        )
+
+    @cached_property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The recorded chunks."""
+        ends = list(accumulate(self.lengths))
+        return tuple(
+            Chunk(self.body[end - length : end], at)
+            for end, length, at in zip(ends, self.lengths, self.times, strict=True)
+        )
+
+    @cached_property
+    def recorded(self) -> Fragmentation:
+        """The fragmentation that gives the recorded chunks."""
+        return Fragmentation.from_lengths(self.lengths)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the body."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    def fragment(self, fragmentation: Fragmentation | str | Sequence[int] | None = None) -> list[bytes]:
+        """Return the body in chunks.
+
+        Args:
+            fragmentation: a Fragmentation, its text form, or offsets; None for the recorded chunks.
+        """
+        if fragmentation is None:
+            fragmentation = self.recorded
+        elif isinstance(fragmentation, str):
+            fragmentation = Fragmentation.parse(fragmentation)
+        elif not isinstance(fragmentation, Fragmentation):
+            fragmentation = Fragmentation.at(*fragmentation)
+        return fragmentation.chunks(self.body)
+
+    def renamed(self, name: str) -> Transcript:
+        """Return the same transcript under another name."""
+        return replace(self, name=name)
+
+    def __repr__(self) -> str:
+        return f"<Transcript {self.name or '(unnamed)'}: {len(self.body)} bytes, {len(self.lengths)} chunks, {self.ending}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A request and the transcript that answered it."""
+
+    request: Request
+    transcript: Transcript
