@@ -1,0 +1,1 @@
+"""Helpers of the tests, with tests of their own in tests/project/test_helpers.py."""
