@@ -45,6 +45,8 @@ class Options:
         time_limit: seconds that one delivery may take.
         max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
         empty_chunks: also draw empty chunks.
+        max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
+            number of bytes allows where the transcript is large.
     """
 
     seed: int = 0
@@ -53,12 +55,15 @@ class Options:
     time_limit: float = 10.0
     max_time: float | None = None
     empty_chunks: bool = False
+    max_single_cuts: int | None = None
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
             raise UsageError(f"returns is {self.returns!r}: write 'message' or 'events'")
         if self.max_examples is not None and self.max_examples < 0:
             raise UsageError(f"max_examples is {self.max_examples}: give 0 or more")
+        if self.max_single_cuts is not None and self.max_single_cuts < 0:
+            raise UsageError(f"max_single_cuts is {self.max_single_cuts}: give 0 or more")
         if not self.time_limit > 0 or (self.max_time is not None and not self.max_time > 0):
             raise UsageError("time_limit and max_time are seconds above 0")
         if not 0 <= self.seed < 2**64:
@@ -386,11 +391,10 @@ class _Search:
 
     def _sweep(self) -> list[int]:
         """Try single cuts and return those that fail, ascending."""
-        offsets, complete = sweep.single_cuts(self.transcript.body)
+        offsets, complete = sweep.single_cuts(self.transcript.body, self.options.max_single_cuts)
         if not complete:
             self.coverage.notes.append(
-                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, spread over the boundary classes: "
-                f"the transcript of {len(self.transcript.body)} bytes is too large to sweep"
+                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, spread over the boundary classes"
             )
         failing: list[int] = []
         hangs = 0

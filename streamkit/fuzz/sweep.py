@@ -83,17 +83,22 @@ def near_pairs(where: Boundaries) -> Iterator[tuple[int, int]]:
                 yield first, second
 
 
-def single_cuts(body: bytes) -> tuple[list[int], bool]:
-    """Return the offsets that are tried alone, ascending, and whether they are all there are."""
+def single_cuts(body: bytes, most: int | None = None) -> tuple[list[int], bool]:
+    """Return the offsets that are tried alone, ascending, and whether they are all there are.
+
+    Args:
+        body: what is cut.
+        most: the most offsets to return; None for what the budget in bytes allows.
+    """
     size = len(body)
-    budget = max(_AT_LEAST, _SWEEP_BYTES // max(1, size))
+    budget = max(_AT_LEAST, _SWEEP_BYTES // max(1, size)) if most is None else most
     if size - 1 <= budget:
         return list(range(1, size)), True
     where = boundaries(body)
-    columns = [where.offsets(kind) for kind in where.classes()]
-    chosen: set[int] = set()
-    share = max(1, budget // max(1, len(columns)))
-    for column in columns:
-        step = max(1, -(-len(column) // share))
-        chosen.update(column[::step])
-    return sorted(chosen)[: max(budget, len(columns))], False
+    columns = [list(where.offsets(kind)) for kind in where.classes()]
+    chosen: list[int] = []
+    for left, column in zip(range(len(columns), 0, -1), sorted(columns, key=len), strict=True):
+        share = (budget - len(chosen)) // left  # what the small classes leave over goes to the large ones
+        if share > 0:
+            chosen.extend(column[:: max(1, -(-len(column) // share))])
+    return sorted(chosen), False

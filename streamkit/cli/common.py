@@ -1,0 +1,100 @@
+"""What the commands share: the terminal, the debug option, and writing a result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from streamkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamkit.fuzz.counterexample import Counterexample
+
+__all__ = ["State", "check_writable", "console", "debug_option", "print_finding", "write_json"]
+
+
+@dataclass
+class State:
+    """What is known of a run before its command starts."""
+
+    debug: bool = False
+
+
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and isinstance(context.obj, State):
+        context.obj.debug = True
+
+
+def debug_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--debug`."""
+    option = click.option(
+        "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
+        help="Show the traceback of an error.",
+    )  # fmt: skip
+    return option(function)
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console on the stream as it is now: colours in a terminal, plain text in a pipe, NO_COLOR honoured."""
+    return Console(file=sys.stderr if err else sys.stdout, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_finding(out: Console, finding: Counterexample) -> None:
+    """Print a counterexample."""
+    for number, line in enumerate(finding.lines()):
+        style = ""
+        if number == 0:
+            style = "bold red"
+        elif line.lstrip().startswith("expected "):
+            style = "green"
+        elif line.lstrip().startswith(("actual ", "of ")):
+            style = "red"
+        elif line.startswith(("  cut at", "  run again", "  in Python")):
+            style = "cyan"
+        out.print(Text(line, style=style))
+
+
+def check_writable(path: str) -> None:
+    """Raise UsageError now if a result could not be written to `path` at the end. "-" is standard output."""
+    if path == "-":
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {target.parent}")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: no permission")
+
+
+def write_json(path: str, value: Any) -> None:
+    """Write JSON whole or not at all. "-" is standard output."""
+    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error

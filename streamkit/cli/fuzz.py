@@ -1,0 +1,111 @@
+"""`streamkit fuzz`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from streamkit.cli.common import check_writable, console, debug_option, print_finding, write_json
+from streamkit.cli.progress import campaign_progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from streamkit.fuzz import Report
+
+__all__ = ["exit_code", "fuzz", "print_report"]
+
+
+@click.command()
+@click.argument("target")
+@click.argument("transcripts", nargs=-1, metavar="[TRANSCRIPT]...")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what Hypothesis draws.")
+@click.option(
+    "--max-examples", type=click.IntRange(min=0), default=None,
+    help="Deliveries drawn for each transcript.  [default: 200, fewer for a large transcript]",
+)  # fmt: skip
+@click.option(
+    "--max-single-cuts", type=click.IntRange(min=0), default=None,
+    help="Single cuts tried on each transcript.  [default: all, sampled in a large transcript]",
+)  # fmt: skip
+@click.option(
+    "--returns", type=click.Choice(["message", "events"]), default="message", show_default=True,
+    help="What the target returns: a result that must not depend on framing, or events.",
+)  # fmt: skip
+@click.option("--dialects", is_flag=True, help="Also apply the mutations of the dialect class.")
+@click.option("--faults", is_flag=True, help="Also apply the mutations of the fault class.")
+@click.option("--empty-chunks", is_flag=True, help="Also deliver empty chunks.")
+@click.option(
+    "--time-limit", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, metavar="SECONDS",
+    help="For one delivery.",
+)  # fmt: skip
+@click.option(
+    "--max-time", type=click.FloatRange(0, min_open=True), default=None, metavar="SECONDS",
+    help="For everything; the result may then depend on the machine.",
+)  # fmt: skip
+@click.option("--replay", metavar="TOKEN", default=None, help="Run the one case that a token names.")
+@click.option("--json", "json_file", metavar="FILE", default=None, help="Write the result as JSON; - is standard output.")
+@debug_option
+def fuzz(
+    target: str,
+    transcripts: tuple[str, ...],
+    seed: int,
+    max_examples: int | None,
+    max_single_cuts: int | None,
+    returns: str,
+    dialects: bool,
+    faults: bool,
+    empty_chunks: bool,
+    time_limit: float,
+    max_time: float | None,
+    replay: str | None,
+    json_file: str | None,
+) -> int:
+    """Deliver transcripts to TARGET in every way that is worth trying; show the smallest case that breaks it.
+
+    TARGET is module:attribute: a function of an iterable of bytes, an async function of an async iterable, or a class
+    with feed(bytes) and optionally close() and result(). A TRANSCRIPT is a name from `streamkit list` or the path of a
+    cassette or a bare .sse body; without any, the bundled ones are taken.
+    """
+    from streamkit.fuzz import Options
+    from streamkit.fuzz import fuzz as run
+
+    if json_file is not None:
+        check_writable(json_file)
+    options = Options(seed, max_examples, returns, time_limit, max_time, empty_chunks, max_single_cuts)
+    with campaign_progress() as listener:
+        report = run(target, list(transcripts) or None, options=options, replay=replay, listener=listener)
+    for flag, name in ((dialects, "dialect"), (faults, "fault")):
+        if flag:
+            report.notes.append(f"no mutation of the {name} class exists in this version: only cuts were tried")
+    if json_file is not None:
+        write_json(json_file, report.to_json())
+    print_report(console(err=json_file == "-"), report)
+    return exit_code(report)
+
+
+def exit_code(report: Report) -> int:
+    """Return 1 for counterexamples, 130 for an interrupted campaign without any, else 0."""
+    return 1 if report.findings else 130 if report.interrupted else 0
+
+
+def print_report(out: Console, report: Report) -> None:
+    """Print the findings, then what was tried."""
+    for finding in report.findings:
+        print_finding(out, finding)
+        out.print()
+    for coverage in report.coverage:
+        phases = ", ".join(f"{count} {phase}" for phase, count in coverage.phases.items())
+        out.print(f"{coverage.transcript}: {coverage.size} bytes; {phases}", style="dim")
+        for note in coverage.notes:
+            out.print(f"  note: {note}", style="yellow")
+    for note in report.notes:
+        out.print(f"note: {note}", style="yellow")
+    count = len(report.findings)
+    what = "no counterexample" if not count else f"{count} counterexample{'s' if count > 1 else ''}"
+    stopped = " (interrupted: this is what was found so far)" if report.interrupted else ""
+    out.print(
+        f"{report.target}: {what} in {report.cases} deliveries, {report.seconds:.1f} s, seed {report.seed}{stopped}",
+        style="bold red" if count else "bold green",
+    )
