@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from streamkit.errors import TokenError, UsageError
-from streamkit.transcript import Transcript
+from streamkit.transcript import Transcript  # noqa: TC001 - Hypothesis reads the annotations of a Case
 from streamkit.wire.fragmentation import Fragmentation
 
 __all__ = ["Case", "Token"]
@@ -39,7 +39,8 @@ class Token:
         match = _TOKEN.fullmatch(text.strip())
         if match is None:
             raise TokenError(
-                f"{text.strip()[:60]!r} is no case token: one looks like sk1:openai_chat/boston_weather@bc7d72dd69d9:99,100"
+                f"{text.strip()[:60]!r} is no case token: "
+                "one looks like sk1:openai_chat/boston_weather@bc7d72dd69d9:99,100"
             )
         try:
             fragmentation = Fragmentation.parse(match.group(3))
@@ -55,8 +56,8 @@ class Token:
         """
         if not transcript.sha256.startswith(self.digest):
             raise TokenError(
-                f"the token is of another transcript: {self.name or '(unnamed)'} with a body of SHA-256 {self.digest}..., "
-                f"and {transcript.name or 'this one'} has {transcript.sha256[:12]}..."
+                f"the token is of another transcript: {self.name or '(unnamed)'} with a body of SHA-256 "
+                f"{self.digest}..., and {transcript.name or 'this one'} has {transcript.sha256[:12]}..."
             )
         if self.fragmentation.cuts and self.fragmentation.cuts[-1] > len(transcript.body):
             raise TokenError(f"the token cuts at {self.fragmentation.cuts[-1]}, beyond {len(transcript.body)} bytes")

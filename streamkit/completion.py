@@ -8,7 +8,7 @@ most clients; it never does here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - tools read the annotations of a dataclass
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 

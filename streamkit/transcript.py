@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from streamkit.errors import UsageError
@@ -106,7 +106,7 @@ class Transcript:
         times = tuple(self.times) or (0,) * len(lengths)
         if sum(lengths) != len(self.body) or min(lengths) < 0:
             raise UsageError(f"the chunk lengths add up to {sum(lengths)} bytes and the body has {len(self.body)}")
-        if len(times) != len(lengths) or any(b < a for a, b in zip(times, times[1:], strict=False)):
+        if len(times) != len(lengths) or any(b < a for a, b in pairwise(times)):
             raise UsageError("there must be one time a chunk, and times must not go back")
         object.__setattr__(self, "body", bytes(self.body))
         object.__setattr__(self, "lengths", lengths)
@@ -167,7 +167,8 @@ class Transcript:
         return replace(self, name=name)
 
     def __repr__(self) -> str:
-        return f"<Transcript {self.name or '(unnamed)'}: {len(self.body)} bytes, {len(self.lengths)} chunks, {self.ending}>"
+        facts = f"{len(self.body)} bytes, {len(self.lengths)} chunks, {self.ending}"
+        return f"<Transcript {self.name or '(unnamed)'}: {facts}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,15 +191,14 @@ def _response(
     return Transcript(body=body, head=head, name=name, request=request, **facts)
 
 
-def _stream_facts(
-    ours: dict[str, Any], place: tuple[str | int, ...], size: int, fault: _Faults
-) -> dict[str, Any]:
+def _stream_facts(ours: dict[str, Any], place: tuple[str | int, ...], size: int, fault: _Faults) -> dict[str, Any]:
     version = ours.get("format")
     if type(version) is not int or version < 1:
         raise fault.at((*place, "format"), f"`format` is {version!r}: a whole number is expected")
     if version > FORMAT:
         raise fault.at(
-            (*place, "format"), f"written in format {version} by a newer streamkit; this one reads up to {FORMAT}: upgrade"
+            (*place, "format"),
+            f"written in format {version} by a newer streamkit; this one reads up to {FORMAT}: upgrade",
         )
     facts: dict[str, Any] = {}
     if ours.get("chunks") is not None:

@@ -117,6 +117,8 @@ def _locate(name: str, folder: str | Path | None) -> Path:
     if not name or path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{name!r} is no transcript name: names are like 'openai_chat/boston_weather'")
     folders = [_project_folder(folder), bundled_folder()]
+    if folders[0].resolve() == folders[1]:
+        del folders[0]  # in a checkout of streamkit itself
     for root in folders:
         try:
             return _file(root, name)

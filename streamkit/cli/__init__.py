@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     state = State()
     try:
-        code = cli.main(args=None if argv is None else list(argv), prog_name="streamkit", standalone_mode=False, obj=state)
+        code = cli.main(
+            args=None if argv is None else list(argv), prog_name="streamkit", standalone_mode=False, obj=state
+        )
     except StreamkitError as error:
         code = _fail(state, str(error), error)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -9,7 +9,7 @@ from streamkit.cli.progress import campaign_progress
 
 __all__ = ["demo"]
 
-# The real clients take a millisecond or more a delivery: the demo samples their single cuts; `streamkit fuzz` tries all.
+# The real clients take milliseconds a delivery: the demo samples their single cuts, `streamkit fuzz` tries all.
 _TARGETS = (
     ("streamkit:accumulate", "streamkit's own accumulator", None, False),
     ("streamkit.replay.clients:openai_create", "the real openai client, sync", 600, False),

@@ -20,7 +20,9 @@ __all__ = ["exit_code", "fuzz", "print_report"]
 @click.command()
 @click.argument("target")
 @click.argument("transcripts", nargs=-1, metavar="[TRANSCRIPT]...")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what Hypothesis draws.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what Hypothesis draws."
+)
 @click.option(
     "--max-examples", type=click.IntRange(min=0), default=None,
     help="Deliveries drawn for each transcript.  [default: 200, fewer for a large transcript]",
@@ -45,7 +47,9 @@ __all__ = ["exit_code", "fuzz", "print_report"]
     help="For everything; the result may then depend on the machine.",
 )  # fmt: skip
 @click.option("--replay", metavar="TOKEN", default=None, help="Run the one case that a token names.")
-@click.option("--json", "json_file", metavar="FILE", default=None, help="Write the result as JSON; - is standard output.")
+@click.option(
+    "--json", "json_file", metavar="FILE", default=None, help="Write the result as JSON; - is standard output."
+)
 @debug_option
 def fuzz(
     target: str,

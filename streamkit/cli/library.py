@@ -82,7 +82,9 @@ def _facts(transcript: Transcript) -> dict[str, Any]:
 
 @click.command()
 @click.argument("name")
-@click.option("--cuts", default=None, help="Show this fragmentation instead of the recorded chunks: 'whole' or '99,100'.")
+@click.option(
+    "--cuts", default=None, help="Show this fragmentation instead of the recorded chunks: 'whole' or '99,100'."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @debug_option
 def show(name: str, cuts: str | None, as_json: bool) -> int:
@@ -106,13 +108,13 @@ def _everything(transcript: Transcript, fragmentation: Any) -> dict[str, Any]:
 
     where = boundaries(transcript.body)
     decoder = SSEDecoder()
-    events = []
+    events: list[dict[str, Any]] = []
     start = 0
     for end in [*event_ends(transcript.body), len(transcript.body)]:
-        for event in decoder.feed(transcript.body[start:end]):
-            events.append({
-                "start": start, "end": end, "event": event.event, "id": event.id, "retry": event.retry, "data": event.data,
-            })  # fmt: skip
+        events += [
+            {"start": start, "end": end, "event": e.event, "id": e.id, "retry": e.retry, "data": e.data}
+            for e in decoder.feed(transcript.body[start:end])
+        ]
         start = end
     decoder.close()
     kinds = fragmentation.classify(transcript.body)
@@ -183,7 +185,10 @@ def _print(out: Console, transcript: Transcript, fragmentation: Any, facts: dict
 
     lengths = facts["lengths"]
     known = transcript.chunks_recorded or fragmentation != transcript.recorded
-    title(f"{len(lengths)} chunk{'s' if len(lengths) != 1 else ''}" + ("" if known else " (the network's were not recorded)"))
+    title(
+        f"{len(lengths)} chunk{'s' if len(lengths) != 1 else ''}"
+        + ("" if known else " (the network's were not recorded)")
+    )
     shown = ", ".join(map(str, lengths[:40])) + (", ..." if len(lengths) > 40 else "")
     out.print(f"  bytes: {shown}")
     for line in hexdump(transcript.body, fragmentation.cuts):

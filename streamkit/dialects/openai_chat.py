@@ -259,16 +259,19 @@ class _Choice:
             if call is not None:
                 self.calls.take(_object(call, "an entry of tool_calls"))
         if delta.get("function_call"):
-            function = _object(delta["function_call"], "function_call")
-            if function.get("name"):
-                self.function_name = add_name(self.function_name, _string(function["name"], "function name"))
-            if self.function_name is None:
-                self.function_name = ""
-            if function.get("arguments") is not None:
-                self.function_arguments.add(_string(function["arguments"], "arguments"))
+            self._take_function_call(_object(delta["function_call"], "function_call"))
         for key, value in delta.items():
             if value is not None and (key not in _KNOWN_DELTA or (key in _REASONING and not isinstance(value, str))):
                 merge_extra(self.extra, key, value)
+
+    def _take_function_call(self, function: dict[str, Any]) -> None:
+        """Take a fragment of a call in the legacy form."""
+        if self.function_name is None:
+            self.function_name = ""
+        if function.get("name"):
+            self.function_name = add_name(self.function_name, _string(function["name"], "function name"))
+        if function.get("arguments") is not None:
+            self.function_arguments.add(_string(function["arguments"], "arguments"))
 
     def _content_parts(self, parts: list[Any]) -> None:
         """Take content in typed parts, as Mistral and Databricks send it."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Token
 from streamkit.errors import OracleFailure, UsageError
-from streamkit.fuzz.campaign import Options, Progress, Report, run, run_case
+from streamkit.fuzz.campaign import run, run_case
 from streamkit.fuzz.counterexample import Counterexample
+from streamkit.fuzz.report import Options, Progress, Report
 from streamkit.fuzz.runner import in_own_thread
 from streamkit.fuzz.targets import Target, adapt
 from streamkit.transcript import Transcript
@@ -101,7 +102,8 @@ def check(
         The report, which holds no finding.
 
     Raises:
-        OracleFailure: the target is wrong; the message is the counterexample.
+        OracleFailure: the target is wrong; the message says what differs and how to rerun, and `counterexamples` holds
+            the findings. Under pytest each is shown in full in a section of the report.
         StreamkitError: the call itself cannot be carried out.
         KeyboardInterrupt: the campaign was interrupted and had found nothing.
     """
@@ -109,8 +111,7 @@ def check(
     options = Options(seed, max_examples, returns, time_limit, empty_chunks=empty_chunks)
     report = fuzz(target, transcripts, options=options, replay=replay)
     if report.findings:
-        text = "\n\n".join(str(finding) for finding in report.findings)
-        raise OracleFailure(text, report.findings)
+        raise OracleFailure("\n\n".join(finding.brief() for finding in report.findings), report.findings)
     if report.interrupted:
         raise KeyboardInterrupt
     return report

@@ -8,16 +8,15 @@ differs is made minimal. The engine prints nothing; it tells a listener how far 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Case
-from streamkit.errors import UsageError
 from streamkit.fuzz import sweep
 from streamkit.fuzz.counterexample import Counterexample
 from streamkit.fuzz.minimise import minimise
 from streamkit.fuzz.oracles import Reference, reference_of
 from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.report import Coverage, Options, Progress, Report
 from streamkit.fuzz.runner import Runner
 from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -28,126 +27,10 @@ if TYPE_CHECKING:
     from streamkit.fuzz.targets import Target
     from streamkit.transcript import Transcript
 
-__all__ = ["Coverage", "Options", "Progress", "Report", "run", "run_case"]
+__all__ = ["run", "run_case"]
 
 _DEFAULT_EXAMPLES = 200
 _MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a campaign is to do.
-
-    Attributes:
-        seed: of what Hypothesis draws.
-        max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
-        returns: "message" or "events": what the target returns.
-        time_limit: seconds that one delivery may take.
-        max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
-        empty_chunks: also draw empty chunks.
-        max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
-            number of bytes allows where the transcript is large.
-    """
-
-    seed: int = 0
-    max_examples: int | None = None
-    returns: str = "message"
-    time_limit: float = 10.0
-    max_time: float | None = None
-    empty_chunks: bool = False
-    max_single_cuts: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.returns not in ("message", "events"):
-            raise UsageError(f"returns is {self.returns!r}: write 'message' or 'events'")
-        if self.max_examples is not None and self.max_examples < 0:
-            raise UsageError(f"max_examples is {self.max_examples}: give 0 or more")
-        if self.max_single_cuts is not None and self.max_single_cuts < 0:
-            raise UsageError(f"max_single_cuts is {self.max_single_cuts}: give 0 or more")
-        if not self.time_limit > 0 or (self.max_time is not None and not self.max_time > 0):
-            raise UsageError("time_limit and max_time are seconds above 0")
-        if not 0 <= self.seed < 2**64:
-            raise UsageError(f"seed is {self.seed}: give a whole number from 0 to 2**64 - 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a campaign is: `done` of `total` deliveries of a phase (total 0: not known)."""
-
-    transcript: str
-    phase: str
-    done: int
-    total: int
-
-
-@dataclass
-class Coverage:
-    """What was tried on one transcript.
-
-    Attributes:
-        transcript: its name.
-        size: bytes of its body.
-        phases: deliveries made, by phase.
-        swept: single cuts tried.
-        sweepable: single cuts there are.
-        notes: what was sampled, skipped or given up.
-    """
-
-    transcript: str
-    size: int
-    phases: dict[str, int] = field(default_factory=dict)
-    swept: int = 0
-    sweepable: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the coverage for the result JSON."""
-        return {
-            "transcript": self.transcript,
-            "bytes": self.size,
-            "phases": dict(self.phases),
-            "single_cuts": {"tried": self.swept, "of": self.sweepable},
-            "notes": list(self.notes),
-        }
-
-
-@dataclass
-class Report:
-    """The result of a campaign.
-
-    Attributes:
-        target: the name of the code under test.
-        seed: the seed.
-        cases: deliveries made.
-        seconds: how long it took; the one field that is not the same every time.
-        findings: counterexamples.
-        coverage: what was tried, a transcript each.
-        notes: facts about the target, such as that it prints.
-        interrupted: the campaign was stopped before its end.
-    """
-
-    target: str
-    seed: int
-    cases: int = 0
-    seconds: float = 0.0
-    findings: list[Counterexample] = field(default_factory=list)
-    coverage: list[Coverage] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result JSON. All of it but `seconds` is the same for the same version, seed and input."""
-        return {
-            "format": 1,
-            "target": self.target,
-            "seed": self.seed,
-            "cases": self.cases,
-            "seconds": round(self.seconds, 3),
-            "findings": [finding.to_json() for finding in self.findings],
-            "coverage": [coverage.to_json() for coverage in self.coverage],
-            "notes": list(self.notes),
-            "interrupted": self.interrupted,
-        }
 
 
 def run(
@@ -186,7 +69,8 @@ def run(
         report.cases = runner.runs
         if runner.printed:
             report.notes.append(
-                f"the target prints: {runner.printed} characters, kept out of this output, beginning {runner.printed_head[:60]!r}"
+                f"the target prints: {runner.printed} characters, kept out of this output, "
+                f"beginning {runner.printed_head[:60]!r}"
             )
     report.seconds = time.monotonic() - started
     return report
@@ -394,7 +278,8 @@ class _Search:
         offsets, complete = sweep.single_cuts(self.transcript.body, self.options.max_single_cuts)
         if not complete:
             self.coverage.notes.append(
-                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, spread over the boundary classes"
+                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, "
+                "spread over the boundary classes"
             )
         failing: list[int] = []
         hangs = 0
@@ -407,7 +292,9 @@ class _Search:
                 failing.append(offset)
                 hangs += outcome.hung
                 if hangs == _MOST_HANGS:
-                    self.coverage.notes.append(f"the target hung {hangs} times: the remaining single cuts were not tried")
+                    self.coverage.notes.append(
+                        f"the target hung {hangs} times: the remaining single cuts were not tried"
+                    )
                     break
         self.coverage.phases["single cuts"] = self.coverage.swept
         return failing

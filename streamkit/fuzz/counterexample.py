@@ -106,10 +106,14 @@ class Counterexample:
                 yield difference
 
     def lines(self) -> list[str]:
-        """Return the whole counterexample as lines of plain text; the first says what differs, the last how to rerun."""
+        """Return all of it as lines of plain text; the first says what differs, the last how to run it again."""
         case = self.case
         name = case.transcript.name or "(a transcript made in code)"
-        out = [self.headline, f"  target      {self.target.name}", f"  transcript  {name}, {len(case.transcript.body)} bytes"]
+        out = [
+            self.headline,
+            f"  target      {self.target.name}",
+            f"  transcript  {name}, {len(case.transcript.body)} bytes",
+        ]
         out.append(f"  oracle      {self.oracle}")
         out.append(f"  cuts        {_shorten(str(case.fragmentation), 90)}")
         out.extend(f"  {line}" for line in self._difference_lines())
@@ -126,6 +130,15 @@ class Counterexample:
             out.append(f"  in Python:  {self.rerun_python}")
         out.append(f"  run again:  {self.rerun}")
         return out
+
+    def brief(self) -> str:
+        """Return what differs, where it is cut, and how to rerun: the message of a failing test."""
+        cuts = _shorten(str(self.case.fragmentation), 90)
+        name = self.case.transcript.name or "(a transcript made in code)"
+        out = [self.headline, f"{self.target.name} on {name}, cuts: {cuts}"]
+        out.extend(f"  {line}" for line in self._difference_lines())
+        out.append(f"run again: {self.rerun}")
+        return "\n".join(out)
 
     def _difference_lines(self) -> Iterator[str]:
         if not (self.expected.returned and self.actual.returned):
@@ -164,7 +177,9 @@ def _show(value: Any) -> str:
 
 def _window(text: str, first: int) -> str:
     start, stop = max(0, first - _AROUND), first + _AROUND
-    shown = ascii(text[start:stop]) if any("\ud800" <= c <= "\udfff" for c in text[start:stop]) else repr(text[start:stop])
+    shown = (
+        ascii(text[start:stop]) if any("\ud800" <= c <= "\udfff" for c in text[start:stop]) else repr(text[start:stop])
+    )
     return ("..." if start else "") + shown + ("..." if stop < len(text) else "")
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["minimise"]
 
 
-def minimise(fragmentation: Fragmentation, fails: Callable[[Fragmentation], bool], *, attempts: int = 2000) -> Fragmentation:
+def minimise(
+    fragmentation: Fragmentation, fails: Callable[[Fragmentation], bool], *, attempts: int = 2000
+) -> Fragmentation:
     """Return a fragmentation that still fails and from which no single cut can be dropped.
 
     Args:

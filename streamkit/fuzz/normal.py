@@ -46,7 +46,7 @@ class Record(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]  # mutable, as every dict
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
@@ -103,9 +103,10 @@ def _special(value: Any, depth: int, inside: frozenset[int]) -> Any:  # noqa: PL
     state = _state(value)
     if state:
         return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in state.items()})
-    if kind.__eq__ is not object.__eq__:
+    if any("__eq__" in base.__dict__ for base in kind.__mro__[:-1]):
         return value
-    return scrub(repr(value)) if kind.__repr__ is not object.__repr__ else f"<{kind.__name__}>"
+    plain = all("__repr__" not in base.__dict__ for base in kind.__mro__[:-1])
+    return f"<{kind.__name__}>" if plain else scrub(repr(value))
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
@@ -169,7 +170,13 @@ def differences(expected: Any, actual: Any, path: str = "") -> Iterable[tuple[st
             yield path, expected, actual
             return
         for key in [*expected, *(key for key in actual if key not in expected)]:
-            inner = f"{path}.{key}" if path and isinstance(key, str) else key if isinstance(key, str) else f"{path}[{key!r}]"
+            inner = (
+                f"{path}.{key}"
+                if path and isinstance(key, str)
+                else key
+                if isinstance(key, str)
+                else f"{path}[{key!r}]"
+            )
             yield from differences(expected.get(key, ABSENT), actual.get(key, ABSENT), inner)
     elif isinstance(expected, list) and isinstance(actual, list):
         for number in range(max(len(expected), len(actual))):

@@ -10,7 +10,8 @@ compares only what it recognises in the target's result, and what a target does 
 - a message or any mapping with `content` or `tool_calls`: these, and `finish_reason`, of the first choice; tool calls
   as objects with `function: {name, arguments}` or flat `name` and `arguments`, in a list or keyed by index;
 - a list of payloads: they are accumulated and compared as a completion;
-- with `returns="events"`, a list of events (texts, or objects with `data`): their data. A final `[DONE]` may be left out.
+- with `returns="events"`, a list of events (texts, or objects with `data`): their data. A final `[DONE]` may be left
+  out.
 """
 
 from __future__ import annotations

@@ -81,10 +81,12 @@ class Runner:
 
     @property
     def printed(self) -> int:
+        """Characters that the target wrote."""
         return self._sink.size
 
     @property
     def printed_head(self) -> str:
+        """The first 200 of them."""
         return self._sink.head
 
     def __enter__(self) -> Runner:
@@ -169,7 +171,7 @@ class Runner:
 
     def _call(self, chunks: list[bytes], *, own_loop: bool = False) -> Outcome:
         out, err = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = self._sink  # type: ignore[assignment]  # a text stream is all that is needed
+        sys.stdout = sys.stderr = self._sink
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

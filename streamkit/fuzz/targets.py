@@ -74,7 +74,9 @@ def _load(text: str) -> Any:
     if not colon or not module_name or not attribute:
         raise TargetError(f"{text!r} is no target: write module:attribute, for example mypackage.parser:parse")
     if module_name.endswith(".py"):
-        raise TargetError(f"{text!r}: write the module's name, not its file: {module_name[:-3].replace('/', '.')}:{attribute}")
+        raise TargetError(
+            f"{text!r}: write the module's name, not its file: {module_name[:-3].replace('/', '.')}:{attribute}"
+        )
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -82,12 +84,16 @@ def _load(text: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise TargetError(f"cannot import {text!r}: there is no module {error.name!r} (looked in {here} too)") from error
+            raise TargetError(
+                f"cannot import {text!r}: there is no module {error.name!r} (looked in {here} too)"
+            ) from error
         raise TargetError(f"cannot import {text!r}: {module_name} needs the module {error.name!r}") from error
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise TargetError(f"cannot import {text!r}: importing {module_name} raised {type(error).__name__}: {error}") from error
+        raise TargetError(
+            f"cannot import {text!r}: importing {module_name} raised {type(error).__name__}: {error}"
+        ) from error
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
@@ -114,7 +120,9 @@ def _adapter(target: Any, name: str) -> tuple[str, Callable[[list[bytes]], Any]]
     if inspect.isclass(target):
         if not callable(getattr(target, "feed", None)):
             raise TargetError(f"{name}: the class has no feed(bytes) method. {_HOW}")
-        _check_call(target, name, (), "the class needs arguments: give a function without arguments that makes the object")
+        _check_call(
+            target, name, (), "the class needs arguments: give a function without arguments that makes the object"
+        )
         return _feed_class(target, name)
     if not callable(target):
         hint = " Give its class, not an object: a new one is made for each delivery." if hasattr(target, "feed") else ""

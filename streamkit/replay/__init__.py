@@ -11,9 +11,11 @@ from streamkit.replay.clients import async_openai, openai
 from streamkit.replay.delivery import Delivery, deliveries
 from streamkit.replay.httpx_transport import httpx_transport
 from streamkit.replay.requests_adapter import requests_adapter, requests_session
+from streamkit.replay.session import Replay
 
 __all__ = [
     "Delivery",
+    "Replay",
     "async_openai",
     "deliveries",
     "httpx_transport",

@@ -66,7 +66,9 @@ class Deliveries:
         with self._lock:
             number = len(self.requests)
             if len(self._prepared) > 1 and number >= len(self._prepared):
-                raise UsageError(f"request {number + 1} ({method} {url}): only {number} transcripts were given to replay")
+                raise UsageError(
+                    f"request {number + 1} ({method} {url}): only {number} transcripts were given to replay"
+                )
             self.requests.append((method, url, body))
             return self._prepared[number if len(self._prepared) > 1 else 0]
 

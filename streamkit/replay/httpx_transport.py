@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["httpx_transport"]
 
 
-def httpx_transport(source: Source | Delivery | Deliveries, fragmentation: Cuts = None, *, module: str | ModuleType = "httpx2") -> Any:
+def httpx_transport(
+    source: Source | Delivery | Deliveries, fragmentation: Cuts = None, *, module: str | ModuleType = "httpx2"
+) -> Any:
     """Return a transport for `Client` and `AsyncClient` alike.
 
     Args:

@@ -79,7 +79,7 @@ def requests_adapter(source: Source | Delivery | Deliveries, fragmentation: Cuts
     """
     try:
         from requests.adapters import BaseAdapter, HTTPAdapter
-        from urllib3 import HTTPResponse
+        from urllib3 import HTTPHeaderDict, HTTPResponse
     except ModuleNotFoundError:
         raise UsageError("requests is not installed: pip install requests") from None
     ready = source if isinstance(source, Deliveries) else deliveries(source, fragmentation)
@@ -90,20 +90,20 @@ def requests_adapter(source: Source | Delivery | Deliveries, fragmentation: Cuts
             self.deliveries = ready
 
         def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-            body = request.body or b""
+            body: Any = request.body or b""
             body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b""
             delivery = ready.next(request.method or "GET", request.url or "", body)
             parsed = http.client.HTTPResponse(_wire(delivery), method=request.method)  # type: ignore[arg-type]  # only makefile is used
             parsed.begin()
             raw = HTTPResponse(
                 body=parsed,
-                headers=parsed.getheaders(),
+                headers=HTTPHeaderDict(parsed.getheaders()),
                 status=parsed.status,
                 reason=parsed.reason,
                 version=parsed.version,
                 preload_content=False,
                 decode_content=False,
-                original_response=parsed,  # type: ignore[arg-type]  # what urllib3's own connection passes
+                original_response=parsed,
                 request_method=request.method,
                 request_url=request.url,
             )

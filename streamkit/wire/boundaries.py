@@ -21,7 +21,7 @@ __all__ = ["HOT_CLASSES", "Boundaries", "BoundaryClass", "boundaries", "event_en
 
 
 class BoundaryClass(IntEnum):
-    """A kind of place at which a body can be cut. `name` is for code, `str()` for the text form, `meaning` for people."""
+    """A kind of place at which a body can be cut: `str()` is its text form, `meaning` is for people."""
 
     UTF8 = 1
     CRLF = 2

@@ -173,7 +173,7 @@ class Fragmentation:
     def __str__(self) -> str:
         if not self.cuts:
             return "whole"
-        parts = []
+        parts: list[str] = []
         first = last = self.cuts[0]
         for cut in (*self.cuts[1:], -1):
             if cut == last + 1:

@@ -12,7 +12,7 @@ from typing import Any
 
 from streamkit.cassettes import Cassette, dump
 from streamkit.transcript import Interaction, Request, ResponseHead, Transcript
-from streamkit.wire.sse import Framing, SSEEncoder, ServerSentEvent
+from streamkit.wire.sse import Framing, ServerSentEvent, SSEEncoder
 
 FOLDER = Path(__file__).resolve().parents[2] / "cassettes"
 URL = "https://api.openai.com/v1/chat/completions"
@@ -22,7 +22,9 @@ _BOSTON_ID = "chatcmpl-9A0pokSpYASGLPfIzV8jx6tuvBUtz"
 
 
 def _request(payload: dict[str, Any]) -> Request:
-    return Request("POST", URL, (("Content-Type", "application/json"),), json.dumps(payload, ensure_ascii=False).encode())
+    return Request(
+        "POST", URL, (("Content-Type", "application/json"),), json.dumps(payload, ensure_ascii=False).encode()
+    )
 
 
 def _payload(identity: dict[str, Any], delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ _SYNTHETIC: dict[str, Any] = {
 
 def multibyte_text() -> Transcript:
     """Text with characters of two, three and four bytes, raw and as JSON escapes, a surrogate pair among them."""
-    raw = ["Grüße", " aus", " 東京", ": 🌤", "️ 21", " °C", ",\n", '"schön"', "\t–"]
+    raw = ["Grüße", " aus", " 東京", ": 🌤", "️ 21", " °C", ",\n", '"schön"', "\t\u2013"]
     escaped = [" café", " \U0001f30d", "\\o/"]
     encoder = SSEEncoder()
     payloads = [(_payload(_SYNTHETIC, {"role": "assistant", "content": ""}), False)]
@@ -156,4 +158,4 @@ if __name__ == "__main__":
     for path, raw in files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
-        print(path.relative_to(FOLDER.parent), len(raw))  # noqa: T201 - a script
+        print(path.relative_to(FOLDER.parent), len(raw))

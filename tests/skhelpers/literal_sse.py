@@ -7,8 +7,11 @@ and shares no code with streamkit: where the two differ, one of them misreads th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LiteralEvent = tuple[str, str, str]
 """Event type, data, last event ID."""
@@ -90,7 +93,7 @@ class _Stream:
             self.data_buffer += value
             self.data_buffer += LINE_FEED
         elif name == "id":
-            # If the value does not contain U+0000 NULL, set the last event ID buffer to it. Otherwise, ignore the field.
+            # If the value does not contain U+0000 NULL, set the last event ID buffer to it. Otherwise ignore it.
             if NULL not in value:
                 self.last_event_id_buffer = value
         elif name == "retry":
