@@ -8,6 +8,7 @@ over each boundary class, and the report says so.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from streamkit.wire.boundaries import HOT_CLASSES, boundaries
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["affordable", "near_pairs", "prelude", "single_cuts"]
 
-_PRELUDE_BYTES = 24 * 2**20
+_PRELUDE_BYTES = 64 * 2**20
 _SWEEP_BYTES = 64 * 2**20
 _DRAWN_BYTES = 24 * 2**20
 _AT_LEAST = 16
@@ -34,7 +35,11 @@ def affordable(size: int, wanted: int) -> int:
 
 
 def prelude(body: bytes) -> Iterator[Fragmentation]:
-    """Yield the prelude: whole, drip, all hot offsets, all of each class, every k-th, each hot one, near pairs."""
+    """Yield the prelude.
+
+    In this order: whole, drip, all hot offsets, one event a chunk, all offsets of each class, all of each two classes,
+    every k-th byte, each hot offset alone, near pairs of hot offsets.
+    """
     where = boundaries(body)
     budget = max(_AT_LEAST, _PRELUDE_BYTES // max(1, len(body)))
     seen: set[Fragmentation] = set()
@@ -56,6 +61,9 @@ def _prelude(body: bytes, where: Boundaries) -> Iterator[Fragmentation]:
     yield Fragmentation.per_event(body)
     for kind in where.classes():
         yield Fragmentation(tuple(where.offsets(kind)))
+    present = [kind for kind in HOT_CLASSES if where.offsets(kind)]
+    for one, other in combinations(present, 2):  # a chunk that runs from a place of one kind to one of another
+        yield Fragmentation(tuple(sorted([*where.offsets(one), *where.offsets(other)])))
     for step in _KTH:
         if step < size:
             yield Fragmentation.drip(size, step)

@@ -1,0 +1,326 @@
+"""Which fragment belongs to which tool call, whatever the server makes of ids, names and indexes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, read
+
+from streamkit.completion import Completion, ToolCall
+from streamkit.errors import PayloadError
+
+PARIS = '{"city":"Paris"}'
+A = {"id": "call_a", "name": "get_weather"}
+B = {"id": "call_b", "name": "get_time"}
+
+
+def made(*events: Json, reason: str = "tool_calls") -> tuple[ToolCall, ...]:
+    """Return the calls of a stream that ends properly after these events."""
+    completion: Completion = read(*events, finish(reason), DONE)
+    assert completion.ended
+    return completion.tool_calls
+
+
+def heads(*events: Json) -> list[tuple[str | None, str, str]]:
+    """Return id, name and arguments of the calls, after checking that all may be executed."""
+    found = made(*events)
+    assert [None] * len(found) == [tool_call.problem for tool_call in found]
+    return [(tool_call.id, tool_call.name, tool_call.arguments) for tool_call in found]
+
+
+WEATHER = ("call_a", "get_weather", PARIS)
+TIME = ("call_b", "get_time", "{}")
+
+
+# What the API says
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [calls(call(**A, arguments=PARIS))],  # ggml-org/llama.cpp#22722
+        [calls(call(**A, arguments="")), calls(call(arguments=PARIS))],
+        [calls(call(**A)), *(calls(call(arguments=character)) for character in PARIS)],
+        [calls(call(**A, arguments=PARIS[:1])), calls(call(arguments=PARIS[1:])), calls(call(arguments=""))],
+        [calls(call(**A, type="function"), call(arguments=PARIS[:3]), call(arguments=PARIS[3:]))],  # openai-python#3201
+        [calls(call(**A)), payload(choice(tool_calls=[call(arguments=PARIS)]), choice(content=""))],  # dynamo#15054
+        [payload(choice(0, "tool_calls", tool_calls=[call(**A, arguments=PARIS)]))],
+    ],
+)
+def test_fragments_of_one_call_are_joined_however_they_are_cut(events: list[Json]) -> None:
+    assert [WEATHER] == heads(*events)
+
+
+def test_calls_of_one_payload_are_all_kept() -> None:  # endolith/open-interpreter#315
+    assert [WEATHER, TIME] == heads(calls(call(0, **A, arguments=PARIS), call(1, **B, arguments="{}")))
+
+
+def test_interleaved_fragments_are_routed_by_index() -> None:  # maximhq/bifrost#1829
+    openers = [call(0, **A), call(1, **B)]
+    for order in sorted(set(itertools.permutations((0, 0, 0, 1, 1)))):
+        left = {0: [PARIS[:2], PARIS[2:9], PARIS[9:]], 1: ["{", "}"]}
+        fragments = [call(index, arguments=left[index].pop(0)) for index in order]
+        assert [WEATHER, TIME] == heads(calls(*openers), *(calls(fragment) for fragment in fragments)), order
+
+
+def test_calls_of_several_choices_are_kept_apart() -> None:
+    completion = read(
+        payload(choice(0, tool_calls=[call(**A)]), choice(1, tool_calls=[call(**B)])),
+        payload(choice(1, tool_calls=[call(arguments="{}")]), choice(0, tool_calls=[call(arguments=PARIS)])),
+        payload(choice(0, "tool_calls"), choice(1, "tool_calls")),
+    )
+    assert [PARIS, "{}"] == [part.tool_calls[0].arguments for part in completion.choices]
+
+
+@pytest.mark.parametrize("content", [{}, {"content": ""}, {"content": None}, {"content": "ok"}])
+def test_content_and_calls_may_share_a_delta(content: Json) -> None:  # deepset-ai/haystack#12610
+    completion = read(calls(call(**A), **content), calls(call(arguments=PARIS), content="!"), finish("tool_calls"))
+    assert ((content.get("content") or "") + "!", PARIS) == (completion.content, completion.tool_calls[0].arguments)
+
+
+@pytest.mark.parametrize("nothing", [[], None, [None]])
+def test_an_empty_list_of_calls_is_no_call(nothing: list[None] | None) -> None:  # openai/openai-go#437
+    completion = read(delta(content="I", tool_calls=nothing), finish())
+    assert ("I", ()) == (completion.content, completion.tool_calls)
+
+
+def test_the_type_is_function_unless_the_server_says_otherwise() -> None:  # vercel/ai#5350
+    late = call(1, type="function")
+    custom: Json = {"index": 2, "id": "c", "type": "custom", "custom": {"name": "grep", "input": "a+"}}
+    rest: Json = {"index": 2, "custom": {"input": "b"}}
+    found = made(calls(call(0, **A), call(1, **B)), calls(late, custom), calls(rest))
+    assert ["function", "function", "custom"] == [tool_call.type for tool_call in found]
+    assert ("grep", "a+b", True) == (found[2].name, found[2].arguments, found[2].executable)
+
+
+def test_what_else_a_provider_sends_with_a_call_is_kept() -> None:  # langroid/langroid#985
+    extra = {"google": {"thought_signature": "AbC="}}
+    found = made(calls(call(**A, extra_content=extra)), calls(call(arguments="{}", extra_content=None)))
+    assert {"extra_content": extra} == found[0].extra
+
+
+# null, "" and absent are one
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_empty_fields_of_a_continuation_change_nothing(none: str | None) -> None:  # symfony/ai#2220
+    rest: Json = {"index": 0, "id": none, "type": none, "function": {"name": none, "arguments": PARIS}}
+    assert [WEATHER] == heads(calls(call(**A, type="function")), calls(rest))
+
+
+@pytest.mark.parametrize("function", [{}, {"function": None}, {"function": {}}, {"function": {"arguments": None}}])
+def test_a_fragment_without_a_function_changes_nothing(function: Json) -> None:  # deepset-ai/haystack#9565
+    empty: Json = {"index": 0, **function}
+    assert [WEATHER] == heads(calls(empty), calls(call(**A)), calls(empty), calls(call(arguments=PARIS)), calls(empty))
+
+
+@pytest.mark.parametrize("arguments", [None, "", "  ", "{}"])
+def test_a_call_without_arguments_may_be_executed_with_none(arguments: str | None) -> None:  # vercel/ai#6687
+    found = made(calls(call(**B, arguments=arguments)))
+    assert ({}, arguments or "") == (found[0].parsed(), found[0].arguments)
+
+
+# Indexes
+
+
+@pytest.mark.parametrize(
+    ("indexes", "expected"),
+    [((0, 1), "ab"), ((1, 2), "ab"), ((0, 3), "ab"), ((1, 0), "ba"), ((7, 2), "ba"), ((-1, 0), "ab"), ((-1, -2), "ba")],
+)
+def test_the_index_is_a_key_and_gives_the_order(indexes: tuple[int, int], expected: str) -> None:
+    # vercel/ai#18333, openai/openai-go#464, openai/openai-python#3245
+    first, second = indexes
+    found = heads(
+        calls(call(first, **A, arguments="{")),
+        calls(call(second, **B, arguments="{")),
+        calls(call(second, arguments="}"), call(first, arguments="}")),
+    )
+    assert [{"a": "call_a", "b": "call_b"}[letter] for letter in expected] == [id_ for id_, _, _ in found]
+    assert ["{}", "{}"] == [arguments for _, _, arguments in found]
+
+
+def test_another_id_and_name_at_the_same_index_is_another_call() -> None:  # ollama/ollama#15457
+    fragments = [call(**A, arguments=PARIS[:4]), call(arguments=PARIS[4:]), call(**B), call(arguments="{}")]
+    assert [WEATHER, TIME] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_another_call_of_the_same_function_at_the_same_index_is_another_call() -> None:
+    twice = [call(id=name, name="get_weather", arguments=PARIS) for name in ("call_1", "call_2")]
+    assert [("call_1", "get_weather", PARIS), ("call_2", "get_weather", PARIS)] == heads(calls(*twice))
+
+
+def test_another_name_at_the_same_index_is_another_call_where_there_are_no_ids() -> None:
+    fragments = [call(name="get_weather"), call(arguments=PARIS), call(name="get_time", arguments="{}")]
+    assert [(None, "get_weather", PARIS), (None, "get_time", "{}")] == heads(*(calls(part) for part in fragments))
+
+
+@pytest.mark.parametrize("index", [{}, {"index": None}])
+def test_without_indexes_an_id_opens_a_call_and_the_rest_continues_it(index: Json) -> None:  # ollama/ollama#7881
+    fragments = [call(None, **A), call(None, arguments=PARIS[:5]), call(None, arguments=PARIS[5:])]
+    fragments += [call(None, **B, arguments="{"), call(None, arguments="}")]
+    assert [WEATHER, TIME] == heads(*(calls({**fragment, **index}) for fragment in fragments))
+
+
+def test_without_indexes_and_ids_a_name_opens_a_call() -> None:
+    fragments = [call(None, name="get_weather"), call(None, arguments=PARIS), call(None, name="get_time")]
+    fragments += [call(None, arguments="{}"), call(None, name="get_time", arguments="{}")]
+    assert [(None, "get_weather", PARIS), (None, "get_time", "{}"), (None, "get_time", "{}")] == heads(
+        *(calls(fragment) for fragment in fragments)
+    )
+
+
+def test_a_known_id_is_the_same_call_at_whatever_index() -> None:  # BerriAI/litellm#12973, mudler/LocalAI#9722
+    fragments = [call(0, **A), call(1, **B), call(1, id="call_a", arguments=PARIS), call(None, id="call_b")]
+    assert [WEATHER, ("call_b", "get_time", "")] == heads(*(calls(fragment) for fragment in fragments))
+    assert [WEATHER] == heads(*(calls(call(index, **A, arguments=PARIS)) for index in range(3)))
+
+
+# Ids and names
+
+
+def test_id_type_and_name_repeated_on_every_fragment_are_taken_once() -> None:  # hermes-agent#11984, spring-ai#5974
+    fragments = [call(**A, type="function", arguments=character) for character in PARIS]
+    assert [WEATHER] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_a_fresh_id_on_every_nameless_fragment_continues_the_call() -> None:  # poolsideai/pool#9
+    fragments = [call(id=f"fresh_{n}", arguments=character) for n, character in enumerate(PARIS)]
+    assert [WEATHER] == heads(calls(call(**A)), *(calls(fragment) for fragment in fragments))
+
+
+def test_a_call_without_id_is_kept() -> None:  # BerriAI/litellm#29514
+    assert [(None, "get_weather", PARIS)] == heads(calls(call(name="get_weather", arguments=PARIS)))
+
+
+def test_a_late_id_is_the_id() -> None:
+    assert [WEATHER] == heads(calls(call(name="get_weather", arguments=PARIS[:1])), calls(call(**A, arguments=PARIS[1:])))
+
+
+@pytest.mark.parametrize("again", [{}, {"id": "call_a"}])
+def test_a_name_in_pieces_is_joined(again: dict[str, str]) -> None:  # unslothai/unsloth#8630
+    opener = call(id="call_a", name="get_")
+    assert [WEATHER] == heads(calls(opener), calls(call(name="weather", **again)), calls(call(arguments=PARIS, **again)))
+
+
+def test_a_name_that_comes_after_the_arguments_began_is_the_name() -> None:  # vercel/ai#14722
+    opener = call(id="call_a", arguments=PARIS[:6])
+    assert [WEATHER] == heads(calls(opener), calls(call(name="get_weather", arguments=PARIS[6:])))
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_arguments_may_be_cut_anywhere_even_inside_their_escapes(cut: int) -> None:  # anomalyco/opencode#44875
+    text = r'{"a":"\n\u00e9\ud83c\udf0d}{\\","b":[1,2]}'
+    found = made(calls(call(**A, arguments=text[:cut])), calls(call(arguments=text[cut:])))
+    assert (text, {"a": "\né🌍}{\\", "b": [1, 2]}) == (found[0].arguments, found[0].parsed())
+
+
+def test_surrogate_halves_in_two_fragments_of_arguments_are_paired() -> None:
+    found = made(calls(call(**A, arguments='{"a":"\ud83c')), calls(call(arguments='\udf0d"}')))
+    assert '{"a":"🌍"}' == found[0].arguments
+
+
+@pytest.mark.parametrize("placeholder", ["{}", {}])
+def test_an_empty_object_before_the_arguments_is_a_placeholder(placeholder: Any) -> None:  # openai-agents-js#712
+    assert [WEATHER] == heads(calls(call(**A, arguments=placeholder)), calls(call(arguments=PARIS)))
+    assert [WEATHER] == heads(
+        calls(call(**A, arguments=placeholder)), calls(call(arguments=PARIS[:1])), calls(call(arguments=PARIS[1:]))
+    )
+
+
+@pytest.mark.parametrize("identity", [{}, A])
+def test_a_call_sent_again_in_full_at_the_end_is_one_call(identity: dict[str, str]) -> None:  # lidge-jun/opencodex#361
+    fragments = [call(**A), call(arguments=PARIS[:8]), call(arguments=PARIS[8:]), call(**identity, arguments=PARIS)]
+    assert [WEATHER] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_arguments_sent_as_an_object_are_written_as_json() -> None:  # ollama/ollama-python#484
+    found = made(calls(call(**A, arguments={"city": "Zürich", "n": [1, None]})))
+    assert ('{"city":"Zürich","n":[1,null]}', True) == (found[0].arguments, found[0].executable)
+
+
+def test_arguments_that_are_whole_early_are_not_yet_the_arguments() -> None:  # vercel/ai#13137
+    found = made(calls(call(**A, arguments="1")), calls(call(arguments="2")))
+    assert ("12", "its arguments are JSON, but no object") == (found[0].arguments, found[0].problem)
+
+
+# What must not be executed
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "stop", "function_call", "eos"])
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"city":', '{"city":"Paris"', '{"a":1}{"b":2}', '{"a":1} {"a":1}', '{"a":NaN}', "[]", "null", "x", "{'a':1}"],
+)
+def test_arguments_that_are_no_object_are_not_executable_whatever_the_finish_reason(
+    arguments: str, reason: str
+) -> None:  # vllm-project/vllm#53269, vllm-project/vllm#32152
+    found = made(calls(call(**A, arguments=arguments)), reason=reason)
+    assert (arguments, False) == (found[0].arguments, found[0].executable)
+    assert (found[0].problem or "").startswith("its arguments are")
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@pytest.mark.parametrize("arguments", ["", "{}", '{"city":', PARIS])
+def test_no_call_of_an_answer_that_was_cut_off_is_executable(arguments: str, reason: str) -> None:
+    # NousResearch/hermes-agent#80623, langchain-ai/langchainjs#11469: nothing at all looks like a call without arguments
+    found = made(calls(call(0, **B, arguments="{}")), calls(call(1, **A, arguments=arguments)), reason=reason)
+    assert [f"the answer was cut off (finish reason {reason})"] * 2 == [tool_call.problem for tool_call in found]
+
+
+def test_a_call_that_never_gets_a_name_is_not_executable() -> None:
+    found = made(calls(call(id="call_a", arguments="{}")))
+    assert ("", "it has no name") == (found[0].name, found[0].problem)
+
+
+def test_different_arguments_for_one_call_are_not_executable() -> None:
+    found = made(calls(call(**A, arguments='{"a":1}')), calls(call(**A, arguments='{"a":2}')))
+    assert ['{"a":1}{"a":2}'] == [tool_call.arguments for tool_call in found]
+    assert not found[0].executable
+
+
+@pytest.mark.parametrize("reason", ["stop", "end_turn", "other"])
+def test_calls_are_reported_whatever_the_finish_reason_says(reason: str) -> None:  # googleapis/python-genai#2868
+    assert (True, 1) == ((found := made(calls(call(**A, arguments=PARIS)), reason=reason))[0].executable, len(found))
+
+
+def test_calls_are_executable_where_done_came_without_a_finish_reason() -> None:  # openai/openai-node#1292
+    completion = read(calls(call(**A, arguments=PARIS)), DONE)
+    assert (True, None) == (completion.tool_calls[0].executable, completion.finish_reason)
+
+
+# Wrong types
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "call",
+        call(**A, arguments=5),
+        call(**A, arguments=["{}"]),
+        {"index": "0"},
+        {"index": 0.0},
+        {"index": True},
+        {"index": 0, "id": 7},
+        {"index": 0, "type": 7},
+        {"index": 0, "function": "f"},
+        {"index": 0, "function": {"name": ["f"]}},
+        {"function": {"arguments": "{}"}},  # no call for it to belong to
+    ],
+)
+def test_an_entry_of_the_wrong_type_is_a_payload_error(entry: Any) -> None:
+    with pytest.raises(PayloadError):
+        read(calls(entry), DONE)
+
+
+def test_a_list_of_calls_that_is_no_list_is_a_payload_error() -> None:
+    with pytest.raises(PayloadError, match="tool_calls is"):
+        read(delta(tool_calls={"index": 0}), DONE)
+
+
+def test_a_fragment_of_nothing_that_belongs_to_no_call_is_ignored() -> None:
+    assert () == made(calls({"function": {"arguments": " "}}), calls({}))
