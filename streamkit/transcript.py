@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from streamkit.errors import UsageError
 from streamkit.wire.fragmentation import Fragmentation
+from streamkit.wire.sse import as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,13 +105,17 @@ class Transcript:
     def __post_init__(self) -> None:
         lengths = tuple(self.lengths) or (len(self.body),)
         times = tuple(self.times) or (0,) * len(lengths)
-        if sum(lengths) != len(self.body) or min(lengths) < 0:
+        if not all(type(value) is int and value >= 0 for value in (*lengths, *times)):
+            raise UsageError("chunk lengths and times are whole numbers from 0")
+        if sum(lengths) != len(self.body):
             raise UsageError(f"the chunk lengths add up to {sum(lengths)} bytes and the body has {len(self.body)}")
         if len(times) != len(lengths) or any(b < a for a, b in pairwise(times)):
             raise UsageError("there must be one time a chunk, and times must not go back")
         object.__setattr__(self, "body", bytes(self.body))
         object.__setattr__(self, "lengths", lengths)
         object.__setattr__(self, "times", times)
+        if self.ending not in list(Ending):
+            raise UsageError(f"ending is {self.ending!r}: write one of {', '.join(Ending)}")
         object.__setattr__(self, "ending", Ending(self.ending))
 
     @classmethod
@@ -121,7 +126,7 @@ class Transcript:
             chunks: `Chunk` objects, or bytes that came without times.
             facts: further attributes of the transcript.
         """
-        listed = [chunk if isinstance(chunk, Chunk) else Chunk(bytes(chunk)) for chunk in chunks]
+        listed = [chunk if isinstance(chunk, Chunk) else Chunk(as_bytes(chunk, "a chunk")) for chunk in chunks]
         return cls(
             body=b"".join(chunk.data for chunk in listed),
             lengths=tuple(len(chunk.data) for chunk in listed),
@@ -158,6 +163,8 @@ class Transcript:
             fragmentation = self.recorded
         elif isinstance(fragmentation, str):
             fragmentation = Fragmentation.parse(fragmentation)
+        elif isinstance(fragmentation, bytes | bytearray):
+            raise UsageError("cuts are offsets, not bytes: write '99,100' or [99, 100]")
         elif not isinstance(fragmentation, Fragmentation):
             fragmentation = Fragmentation.at(*fragmentation)
         return fragmentation.chunks(self.body)

@@ -152,7 +152,7 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return {"$float": repr(value)}
     if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "backslashreplace")
+        return value.encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, bool | int | float):
         return value
     return scrub(repr(value))

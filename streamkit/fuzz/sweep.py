@@ -42,12 +42,13 @@ def prelude(body: bytes) -> Iterator[Fragmentation]:
     """
     where = boundaries(body)
     budget = max(_AT_LEAST, _PRELUDE_BYTES // max(1, len(body)))
-    seen: set[Fragmentation] = set()
+    seen: set[tuple[int, int]] = set()  # not the cuts themselves: of a large body they are millions
     for made, fragmentation in enumerate(_prelude(body, where)):
         if made >= 4 * budget or len(seen) >= budget:
             return
-        if fragmentation not in seen:
-            seen.add(fragmentation)
+        key = (len(fragmentation.cuts), hash(fragmentation.cuts))
+        if key not in seen:
+            seen.add(key)
             yield fragmentation
 
 

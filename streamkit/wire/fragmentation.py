@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fragmentation"]
 
-_PART = re.compile(r"(\d+)(?:-(\d+))?")
+_PART = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
+_MOST_CUTS = 50_000_000  # of one range: more than any body that is tested
 
 
 class _HasLengths(Protocol):
@@ -42,9 +43,13 @@ class Fragmentation:
     cuts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        cuts = tuple(self.cuts)
-        if not all(type(cut) is int for cut in cuts):
-            raise UsageError(f"cuts are whole numbers, not {cuts!r}")
+        try:
+            cuts = tuple(self.cuts)
+        except TypeError:
+            raise UsageError(f"cuts are a list of offsets, not {self.cuts!r}: write Fragmentation.at(5)") from None
+        wrong = next((cut for cut in cuts if type(cut) is not int), None)
+        if wrong is not None:
+            raise UsageError(f"cuts are whole numbers, and {wrong!r} is none")
         if cuts and cuts[0] < 0:
             raise UsageError(f"cut {cuts[0]} is before the body")
         if any(a > b for a, b in pairwise(cuts)):
@@ -61,7 +66,7 @@ class Fragmentation:
     @classmethod
     def at(cls, *offsets: int) -> Fragmentation:
         """Cut at these byte offsets, given in any order; a repeated offset makes an empty chunk."""
-        return cls(tuple(sorted(offsets)))
+        return cls(tuple(sorted(offsets) if all(type(offset) is int for offset in offsets) else offsets))
 
     @classmethod
     def drip(cls, body: bytes | int, size: int = 1) -> Fragmentation:
@@ -123,14 +128,16 @@ class Fragmentation:
         if text in ("", "whole"):
             return cls()
         cuts: list[int] = []
-        for part in text.split(","):
-            match = _PART.fullmatch(part.strip())
-            if match is None or len(part) > 40:
-                raise UsageError(f"{part.strip()[:40]!r} is no byte offset: write 'whole' or offsets like '99,100,412'")
+        for part in map(str.strip, text.split(",")):
+            match = _PART.fullmatch(part)
+            if match is None:
+                raise UsageError(f"{part[:40]!r} is no byte offset: write 'whole' or offsets like '99,100,412'")
             first = int(match.group(1))
             last = int(match.group(2) or first)
-            if last < first or last - first > 100_000_000:
-                raise UsageError(f"{part.strip()!r} is no range of offsets: write the lower one first")
+            if last < first:
+                raise UsageError(f"{part!r} is no range of offsets: write the lower one first")
+            if last - first > _MOST_CUTS:
+                raise UsageError(f"{part!r} is a range of more than {_MOST_CUTS} offsets")
             cuts.extend(range(first, last + 1))
         return cls(tuple(sorted(cuts)))
 
@@ -153,7 +160,13 @@ class Fragmentation:
         return pieces
 
     def lengths(self, length: int) -> list[int]:
-        """Return the chunk lengths, in bytes, for a body of `length` bytes."""
+        """Return the chunk lengths, in bytes, for a body of `length` bytes.
+
+        Raises:
+            UsageError: a cut lies beyond the body.
+        """
+        if self.cuts and self.cuts[-1] > length:
+            raise UsageError(f"cut {self.cuts[-1]} is beyond the body of {length} bytes: another transcript's cuts?")
         edges = (0, *self.cuts, length)
         return [b - a for a, b in pairwise(edges)]
 

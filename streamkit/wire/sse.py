@@ -27,7 +27,6 @@ __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSe
 
 BOM = b"\xef\xbb\xbf"
 _MAX_DIAGNOSTICS = 1000
-_MAX_RETRY_DIGITS = 4300  # what int() takes by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,8 @@ class SSEDecoder:
         self._tail: list[bytes] = []  # pieces of the unfinished line
         self._tail_size = 0
         self._line = 0  # lines seen
-        self._block_size = 0  # bytes of the unfinished block's finished lines
+        self._block_size = 0  # of the unfinished block's finished lines, line ends counted as one
+        self._block_bytes = 0  # the same as they came
         self._event = ""
         self._data: list[str] = []
         self._lossy = False
@@ -142,10 +142,11 @@ class SSEDecoder:
             self._skip_lf = False
             if chunk[0] == 10:
                 chunk = chunk[1:]
+                self._block_bytes += bool(self._block_size)  # of a line end that is two bytes long
         if not chunk:
             return []
         events: list[ServerSentEvent] = []
-        lines = chunk.splitlines()
+        lines = chunk.splitlines(keepends=True)
         if chunk[-1] == 13:
             self._skip_lf = True
         elif chunk[-1] != 10:
@@ -177,7 +178,7 @@ class SSEDecoder:
         if self._overrun:
             self._raise_limit()
         self._closed = True
-        self.discarded = self._block_size + self._tail_size + len(self._start)
+        self.discarded = self._block_bytes + self._tail_size + len(self._start)
         if self.discarded:
             self._note("unterminated", f"{self.discarded} bytes", self._line + 1)
         return []
@@ -202,15 +203,17 @@ class SSEDecoder:
             self._tail.clear()
             self._tail_size = 0
         limit = self._limit
-        for line in lines:
+        for ended in lines:
             self._line += 1
+            line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
             if not line:
-                self._block_size = 0
+                self._block_size = self._block_bytes = 0
                 event = self._dispatch()
                 if event is not None:
                     events.append(event)
                 continue
             self._block_size += len(line) + 1
+            self._block_bytes += len(ended)
             if limit is not None and self._block_size > limit:
                 self._overrun = True
                 return
@@ -233,9 +236,11 @@ class SSEDecoder:
             else:
                 self.last_event_id = self._text(value)
         elif name == b"retry":
-            if value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:  # for bytes, isdigit() is ASCII only
+            try:
+                if not value.isdigit():  # for bytes, that is ASCII digits only
+                    raise ValueError
                 self.retry = self._block_retry = int(value)
-            else:
+            except ValueError:  # Python, too, refuses to read thousands of digits
                 self._note("bad-retry", repr(value[:40])[1:])
         else:
             self._note("unknown-field", repr(name[:40])[1:])
@@ -320,10 +325,10 @@ class SSEEncoder:
 
         Raises:
             UsageError: the event cannot be written in any framing (a CR in its data, a line end in its type or ID,
-                a NUL in its ID, a negative retry, an empty type).
+                a NUL in its ID, a negative retry, an empty type, half a surrogate pair). The encoder is unchanged.
         """
         framing = self.framing
-        _check_event(event)
+        _check_event(event)  # before anything of our own changes
         fields: dict[str, list[str]] = {"event": [], "id": [], "retry": [], "data": event.data.split("\n")}
         if event.event != "message" or framing.event_name:
             fields["event"] = [event.event]
@@ -349,6 +354,7 @@ class SSEEncoder:
         """
         if "\n" in text or "\r" in text:
             raise UsageError("a comment is one line: write several comments instead")
+        _check_text(text, "a comment")
         lead = BOM if self.framing.bom and not self._started else b""
         self._started = True
         end = self.framing.line_end
@@ -366,8 +372,22 @@ def _check_event(event: ServerSentEvent) -> None:
         raise UsageError(f"event type {event.event!r} holds a line end")
     if "\n" in event.id or "\r" in event.id or "\0" in event.id:
         raise UsageError(f"event id {event.id!r} holds a line end or NUL, which the standard ignores")
-    if event.retry is not None and event.retry < 0:
-        raise UsageError(f"retry is {event.retry}: the standard takes digits only")
+    if event.retry is not None:
+        try:
+            digits = str(event.retry)
+        except ValueError:  # Python refuses to write thousands of digits
+            digits = "a number of thousands of digits"
+        if type(event.retry) is not int or not digits.isdigit():
+            raise UsageError(f"retry is {digits}: the standard takes digits only")
+    for name in ("data", "event", "id"):
+        _check_text(getattr(event, name), name)
+
+
+def _check_text(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} holds half a surrogate pair, which is no UTF-8") from None
 
 
 def decode(body: Buffer) -> list[ServerSentEvent]:

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, read, sse, weather
+from skhelpers.chat import DONE, Json, choice, delta, finish, payload, read, sse, weather
 
 from streamkit.dialects import accumulate
 from streamkit.dialects.openai_chat import Reader
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
+from streamkit.errors import PayloadError, TruncatedStreamError
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 
@@ -325,7 +325,7 @@ def test_data_that_is_neither_an_object_nor_done_is_a_payload_error(spelling: st
 
 
 def test_events_that_are_not_of_the_api_are_ignored() -> None:  # openai/openai-node#1964
-    foreign = [
+    foreign: list[Json | bytes] = [
         b"event: ping\ndata: {}\n\n",
         {"type": "ping"},
         b"event: keepalive\ndata: {}\n\n",
@@ -342,113 +342,6 @@ def test_a_payload_may_be_written_in_any_way_that_json_allows() -> None:
     text = json.dumps(delta(content="a"), indent=1, sort_keys=True)
     lines = b"".join(b"data:" + line.encode() + b"\r\n" for line in text.splitlines()) + b"\r\n"
     assert read(delta(content="a"), finish()) == read(lines, finish())
-
-
-# Faults
-
-
-def broken(*events: Json | str | bytes) -> DialectError:
-    """Return the error of a stream that begins with content and a call, and check what every such error promises."""
-    begin = [delta(content="Hel"), calls(call(id="call_a", name="rm", arguments="{}"))]
-    with pytest.raises(DialectError) as caught:
-        read(*begin, *events)
-    partial = caught.value.partial
-    assert ("Hel", False, False) == (partial.content, partial.ended, partial.tool_calls[0].executable)
-    return caught.value
-
-
-@pytest.mark.parametrize("tail", [[], [DONE], [finish("tool_calls"), DONE]])
-@pytest.mark.parametrize(
-    ("event", "code", "message"),
-    [
-        ({"error": {"message": "Overloaded", "code": 529}}, 529, "Overloaded"),
-        ({"error": {"message": "Overloaded", "type": "overloaded_error"}}, "overloaded_error", "Overloaded"),
-        ({"error": {"message": "no", "code": None, "status": "UNAVAILABLE"}}, "UNAVAILABLE", "no"),
-        ({"error": {"reason": "x"}}, None, '{"reason": "x"}'),
-        ({"error": "Overloaded"}, None, "Overloaded"),
-        ({"type": "error", "code": "server_error", "message": "boom"}, "server_error", "boom"),
-        ({"type": "error", "error": {"type": "api_error", "message": "boom"}}, "api_error", "boom"),
-        ({"object": "error", "message": "boom", "code": 400}, 400, "boom"),  # vLLM
-        (b'event: error\ndata: {"message":"boom"}\n\n', None, "boom"),
-        (b'event: error\ndata: {"detail":"boom"}\n\n', None, "boom"),
-        (payload(choice(0, "error"), error={"code": 502, "message": "bad gateway"}), 502, "bad gateway"),  # OpenRouter
-        (payload({**choice(0, "error"), "error": {"code": 502, "message": "bad"}}), 502, "bad"),
-    ],
-)
-def test_an_error_in_the_stream_is_a_provider_error_in_whatever_envelope(
-    event: Json | bytes, code: object, message: str, tail: list[Json | str]
-) -> None:  # openai/openai-python#2796, aaif-goose/goose#7663
-    error = broken(event, *tail)
-    assert isinstance(error, ProviderError)
-    assert (code, True) == (error.code, message in str(error))
-
-
-def test_an_error_as_the_first_event_is_a_provider_error() -> None:  # vercel/ai#10653
-    with pytest.raises(ProviderError) as caught:
-        read({"error": {"message": "boom", "code": "rate_limit_exceeded"}}, DONE)
-    assert ("rate_limit_exceeded", ()) == (caught.value.code, caught.value.partial.choices)
-
-
-def test_an_empty_error_field_is_no_error() -> None:
-    assert "a" == read(payload(choice(0, "stop", content="a"), error=None, type=None)).content
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        '{"id":"c","choi',  # aaif-goose/goose#6309
-        ": keepalive",  # anomalyco/opencode#50871
-        "<html>502 Bad Gateway</html>",
-        '["not", "an", "object"]',
-        "[" * 100_000,
-        b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n',  # openai/openai-python#2960
-    ],
-)
-def test_data_that_is_not_json_or_not_utf8_is_a_payload_error(event: str | bytes) -> None:
-    error = broken(event, finish(), DONE)
-    assert isinstance(error, PayloadError)
-    assert len(str(error)) < 500
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"choices": {}},
-        {"choices": "x"},
-        {"choices": [5]},
-        payload({"index": "0", "delta": {}}),
-        payload({"index": 0.5, "delta": {}}),
-        payload({"index": True, "delta": {}}),
-        payload({"index": 0, "delta": "x"}),
-        payload({"index": 0, "delta": {}, "finish_reason": {"type": "stop"}}),
-        delta(role=1),
-        delta(content=5),
-        delta(content={"type": "text"}),
-        delta(content=[5]),
-        delta(refusal=["no"]),
-        delta(function_call="f"),
-        delta(function_call={"name": 1}),
-        delta(function_call={"arguments": {}}),
-        payload(usage=5),
-    ],
-)
-def test_a_field_of_the_wrong_type_is_a_payload_error(event: Json) -> None:
-    assert isinstance(broken(event, finish(), DONE), PayloadError)
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"\n\n", b": ping\n\n", b"<html>502</html>", b'{"error":{"message":"boom"}}\n', b"data: {}\n\n"]
-)
-def test_a_body_without_payloads_is_a_truncated_stream(body: bytes) -> None:  # stacklok/toolhive#6037
-    with pytest.raises(TruncatedStreamError) as caught:
-        accumulate([body])
-    assert () == caught.value.partial.choices
-
-
-def test_an_event_without_its_blank_line_does_not_count() -> None:  # a2aproject/a2a-python#1216
-    last = sse(finish())
-    with pytest.raises(TruncatedStreamError, match=f"the last {len(last) - 1} bytes are an unfinished event"):
-        accumulate([sse(delta(content="a")), last[:-1]])
 
 
 # The reader

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, read
 
-from streamkit.completion import Completion, ToolCall
 from streamkit.errors import PayloadError
 
+if TYPE_CHECKING:
+    from streamkit.completion import ToolCall
+
 PARIS = '{"city":"Paris"}'
-A = {"id": "call_a", "name": "get_weather"}
-B = {"id": "call_b", "name": "get_time"}
+A: Json = {"id": "call_a", "name": "get_weather"}
+B: Json = {"id": "call_b", "name": "get_time"}
 
 
 def made(*events: Json, reason: str = "tool_calls") -> tuple[ToolCall, ...]:
     """Return the calls of a stream that ends properly after these events."""
-    completion: Completion = read(*events, finish(reason), DONE)
+    completion = read(*events, finish(reason), DONE)
     assert completion.ended
     return completion.tool_calls
 
@@ -93,6 +95,12 @@ def test_the_type_is_function_unless_the_server_says_otherwise() -> None:  # ver
     found = made(calls(call(0, **A), call(1, **B)), calls(late, custom), calls(rest))
     assert ["function", "function", "custom"] == [tool_call.type for tool_call in found]
     assert ("grep", "a+b", True) == (found[2].name, found[2].arguments, found[2].executable)
+
+
+def test_the_first_type_counts_and_may_be_one_that_nobody_knows() -> None:
+    nameless: Json = {"index": 1, "id": "c", "custom": {"name": "grep", "input": "a"}}
+    found = made(calls(call(0, **A, type="mcp"), nameless), calls(call(0, type="function"), call(1, type="function")))
+    assert ["mcp", "custom"] == [tool_call.type for tool_call in found]
 
 
 def test_what_else_a_provider_sends_with_a_call_is_kept() -> None:  # langroid/langroid#985
@@ -171,6 +179,17 @@ def test_without_indexes_and_ids_a_name_opens_a_call() -> None:
     )
 
 
+def test_without_indexes_a_new_id_opens_a_call_whose_name_may_come_later() -> None:
+    fragments = [call(None, id="call_a", arguments=PARIS[:3]), call(None, name="get_weather", arguments=PARIS[3:])]
+    fragments += [call(None, id="call_b"), call(None, name="get_time", arguments="{}")]
+    assert [WEATHER, TIME] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_without_indexes_and_ids_a_repeated_name_continues_a_call_that_is_not_whole() -> None:
+    pieces = ["", '{"a":{', "}", ',"b":', "1}"]
+    assert [(None, "f", "".join(pieces))] == heads(*(calls(call(None, name="f", arguments=piece)) for piece in pieces))
+
+
 def test_a_known_id_is_the_same_call_at_whatever_index() -> None:  # BerriAI/litellm#12973, mudler/LocalAI#9722
     fragments = [call(0, **A), call(1, **B), call(1, id="call_a", arguments=PARIS), call(None, id="call_b")]
     assert [WEATHER, ("call_b", "get_time", "")] == heads(*(calls(fragment) for fragment in fragments))
@@ -195,13 +214,17 @@ def test_a_call_without_id_is_kept() -> None:  # BerriAI/litellm#29514
 
 
 def test_a_late_id_is_the_id() -> None:
-    assert [WEATHER] == heads(calls(call(name="get_weather", arguments=PARIS[:1])), calls(call(**A, arguments=PARIS[1:])))
+    assert [WEATHER] == heads(
+        calls(call(name="get_weather", arguments=PARIS[:1])), calls(call(**A, arguments=PARIS[1:]))
+    )
 
 
 @pytest.mark.parametrize("again", [{}, {"id": "call_a"}])
-def test_a_name_in_pieces_is_joined(again: dict[str, str]) -> None:  # unslothai/unsloth#8630
+def test_a_name_in_pieces_is_joined(again: Json) -> None:  # unslothai/unsloth#8630
     opener = call(id="call_a", name="get_")
-    assert [WEATHER] == heads(calls(opener), calls(call(name="weather", **again)), calls(call(arguments=PARIS, **again)))
+    assert [WEATHER] == heads(
+        calls(opener), calls(call(name="weather", **again)), calls(call(arguments=PARIS, **again))
+    )
 
 
 def test_a_name_that_comes_after_the_arguments_began_is_the_name() -> None:  # vercel/ai#14722
@@ -233,7 +256,7 @@ def test_an_empty_object_before_the_arguments_is_a_placeholder(placeholder: Any)
 
 
 @pytest.mark.parametrize("identity", [{}, A])
-def test_a_call_sent_again_in_full_at_the_end_is_one_call(identity: dict[str, str]) -> None:  # lidge-jun/opencodex#361
+def test_a_call_sent_again_in_full_at_the_end_is_one_call(identity: Json) -> None:  # lidge-jun/opencodex#361
     fragments = [call(**A), call(arguments=PARIS[:8]), call(arguments=PARIS[8:]), call(**identity, arguments=PARIS)]
     assert [WEATHER] == heads(*(calls(fragment) for fragment in fragments))
 
@@ -267,7 +290,7 @@ def test_arguments_that_are_no_object_are_not_executable_whatever_the_finish_rea
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 @pytest.mark.parametrize("arguments", ["", "{}", '{"city":', PARIS])
 def test_no_call_of_an_answer_that_was_cut_off_is_executable(arguments: str, reason: str) -> None:
-    # NousResearch/hermes-agent#80623, langchain-ai/langchainjs#11469: nothing at all looks like a call without arguments
+    # NousResearch/hermes-agent#80623, langchain-ai/langchainjs#11469: nothing at all looks like a call without any
     found = made(calls(call(0, **B, arguments="{}")), calls(call(1, **A, arguments=arguments)), reason=reason)
     assert [f"the answer was cut off (finish reason {reason})"] * 2 == [tool_call.problem for tool_call in found]
 
@@ -283,9 +306,14 @@ def test_different_arguments_for_one_call_are_not_executable() -> None:
     assert not found[0].executable
 
 
-@pytest.mark.parametrize("reason", ["stop", "end_turn", "other"])
+@pytest.mark.parametrize("reason", ["stop", "end_turn", "unknown"])
 def test_calls_are_reported_whatever_the_finish_reason_says(reason: str) -> None:  # googleapis/python-genai#2868
-    assert (True, 1) == ((found := made(calls(call(**A, arguments=PARIS)), reason=reason))[0].executable, len(found))
+    found = made(calls(call(**A, arguments=PARIS)), reason=reason)
+    assert [WEATHER] == [(tool_call.id, tool_call.name, tool_call.arguments) for tool_call in found]
+
+
+def test_calls_are_executable_where_the_finish_reason_is_stop() -> None:  # strands-agents/harness-sdk#1827
+    assert {"city": "Paris"} == made(calls(call(**A, arguments=PARIS)), reason="stop")[0].parsed()
 
 
 def test_calls_are_executable_where_done_came_without_a_finish_reason() -> None:  # openai/openai-node#1292

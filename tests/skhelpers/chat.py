@@ -7,10 +7,12 @@ type it writes as a dict of its own.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streamkit.completion import Completion
 from streamkit.dialects import accumulate
+
+if TYPE_CHECKING:
+    from streamkit.completion import Completion
 
 Json = dict[str, Any]
 

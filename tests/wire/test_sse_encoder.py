@@ -1,5 +1,4 @@
 """SSEEncoder and Framing: what they write, what they refuse, and that decoding gives it all back."""
-# ruff: noqa: SIM300 - the house style puts the expected value first
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ PAIRS = [(end, blank) for end, blank in product(LINE_ENDS, (None, *LINE_ENDS)) i
 ORDERS = list(permutations(("event", "id", "retry", "data")))
 
 FRAMINGS = st.builds(
-    lambda ends, space, order, bom, named: Framing(*ends, space=space, order=order, bom=bom, event_name=named),
+    lambda ends, space, order, bom, named: Framing(ends[0], ends[1], space, order, bom, named),
     st.sampled_from(PAIRS),
     st.booleans(),
     st.sampled_from(ORDERS),
@@ -85,9 +84,7 @@ def test_byte_order_mark_is_written_once_before_the_first_event_or_comment() -> 
     encoder = SSEEncoder(Framing(bom=True))
     written = [encoder.comment("c"), encoder.encode(ServerSentEvent(data="a")), encoder.comment("c")]
     assert [BOM + b": c\n\n", b"data: a\n\n", b": c\n\n"] == written
-    assert BOM + b"data\xc3\xa9".replace(b"\xc3\xa9", b": \xc3\xa9\n\n") == encode(
-        [ServerSentEvent(data="é")], Framing(bom=True)
-    )
+    assert BOM + "data: é\n\n".encode() == encode([ServerSentEvent(data="é")], Framing(bom=True))
 
 
 def test_id_is_written_where_it_changes_and_an_empty_one_resets_it() -> None:
@@ -157,7 +154,7 @@ def test_events_in_different_framings_with_comments_between_them_stay_apart(
 
 @pytest.mark.parametrize(("end", "blank"), PAIRS)
 @pytest.mark.parametrize("space", [True, False])
-def test_every_framing_decodes_alike_in_every_delivery(end: bytes, blank: bytes | None, space: bool) -> None:  # noqa: FBT001
+def test_every_framing_decodes_alike_in_every_delivery(end: bytes, blank: bytes | None, space: bool) -> None:
     events = [ServerSentEvent("é", "\n", "1", 5), ServerSentEvent(data=" 🌍", id="1"), ServerSentEvent(data="")]
     body = encode(events, Framing(end, blank, space=space, bom=True, event_name=True))
 

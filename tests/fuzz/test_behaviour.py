@@ -1,0 +1,250 @@
+"""What a target does besides returning is reported for what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from skhelpers import planted
+
+import streamkit
+from streamkit.errors import OracleFailure
+from streamkit.fuzz import Options, fuzz
+from streamkit.transcript import Transcript
+
+BOSTON = "openai_chat/boston_weather"
+SHORT = Transcript(b"data: a\n\ndata: b\n\n", name="short")
+
+
+def test_a_target_that_raises_on_the_recorded_delivery_is_one_finding_and_nothing_more_is_tried() -> None:
+    def raises(chunks: Iterable[bytes]) -> None:
+        raise KeyError("choices")
+
+    report = fuzz(raises, BOSTON)
+    (finding,) = report.findings
+    assert ("reference", "recorded", ()) == (finding.oracle, finding.class_, finding.case.fragmentation.cuts)
+    assert "raises on the recorded delivery: KeyError" in finding.headline
+    assert 0 == report.coverage[0].swept
+
+
+def test_a_parser_that_takes_a_chunk_for_an_event_is_told_so() -> None:
+    import json
+
+    def per_chunk(chunks: Iterable[bytes]) -> list[object]:
+        return [json.loads(chunk[6:]) for chunk in chunks if not chunk.startswith(b"data: [DONE]")]
+
+    (finding,) = fuzz(per_chunk, BOSTON).findings
+    assert ("delivered one event a chunk, the target returns: it takes a chunk for an event",) == finding.notes
+
+
+def test_an_error_is_a_right_answer_to_a_stream_that_is_itself_broken() -> None:
+    body = streamkit.load(BOSTON).body
+    truncated = Transcript(body[:1000], name="truncated", dialect="openai_chat")
+    assert [] == fuzz("streamkit:accumulate", truncated).findings
+
+
+def test_an_error_whose_class_depends_on_the_cuts_is_a_finding() -> None:
+    def by_chunks(chunks: Iterable[bytes]) -> None:
+        raise (KeyError if len(list(chunks)) == 1 else IndexError)("x")
+
+    truncated = Transcript(streamkit.load(BOSTON).body[:1000], name="truncated", dialect="openai_chat")
+    (finding,) = fuzz(by_chunks, truncated).findings
+    assert ("invariance", "KeyError", "IndexError") == (finding.oracle, finding.expected.error, finding.actual.error)
+
+
+def test_a_target_that_hangs_on_the_recorded_delivery_is_one_finding() -> None:
+    def hangs(chunks: Iterable[bytes]) -> None:
+        threading.Event().wait()
+
+    (finding,) = fuzz(hangs, BOSTON, options=Options(time_limit=0.2)).findings
+    assert ("contract", True) == (finding.oracle, finding.actual.hung)
+    assert "hangs on the recorded delivery" in finding.headline
+
+
+def _hangs_after_d(chunks: Iterable[bytes]) -> int:
+    for chunk in chunks:
+        while chunk.endswith(b"d"):
+            pass
+    return 1
+
+
+async def _hangs_after_d_async(chunks: AsyncIterator[bytes]) -> int:
+    async for chunk in chunks:
+        if chunk.endswith(b"d"):
+            await asyncio.Event().wait()
+    return 1
+
+
+@pytest.mark.parametrize("target", [_hangs_after_d, _hangs_after_d_async])
+def test_a_cut_that_makes_the_target_hang_is_found_and_the_sweep_given_up(target: object) -> None:
+    report = fuzz(target, SHORT, options=Options(time_limit=0.2, returns="events"))
+    (finding,) = report.findings
+    assert finding.actual.hung
+    assert (1,) == finding.case.fragmentation.cuts
+    assert "makes the target hang" in finding.headline
+
+
+def test_the_time_limit_holds_outside_the_main_thread_too() -> None:
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.extend(fuzz(_hangs_after_d, SHORT, options=Options(time_limit=0.2)).findings)
+    )
+    thread.start()
+    thread.join()
+    assert [True] == [finding.actual.hung for finding in found]
+
+
+def test_a_timer_that_somebody_else_set_goes_on_afterwards() -> None:
+    import signal
+
+    old = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        fuzz(planted.Right, SHORT)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left <= 1000
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_what_a_target_prints_is_kept_out_and_mentioned(capfd: pytest.CaptureFixture[str]) -> None:
+    def prints(chunks: Iterable[bytes]) -> int:
+        print("hello")
+        print("there", file=sys.stderr)
+        return 1
+
+    report = fuzz(prints, SHORT)
+    assert [] == report.findings
+    assert "the target prints" in report.notes[0]
+    assert "hello" in report.notes[0]
+    assert ("", "") == capfd.readouterr()
+
+
+def test_state_between_calls_is_a_finding_of_its_own() -> None:
+    seen: list[bytes] = []
+
+    def keeps(chunks: Iterable[bytes]) -> int:
+        seen.extend(chunks)
+        return len(seen)
+
+    (finding,) = fuzz(keeps, BOSTON).findings
+    assert "contract" == finding.oracle
+    assert "keeps state between calls" in finding.headline
+
+
+def test_handing_out_the_same_changing_object_is_state_too() -> None:
+    shared: dict[str, int] = {"calls": 0}
+
+    def same_object(chunks: Iterable[bytes]) -> dict[str, int]:
+        shared["calls"] += 1
+        return shared
+
+    (finding,) = fuzz(same_object, BOSTON).findings
+    assert "keeps state between calls" in finding.headline
+
+
+def test_state_that_only_a_failing_delivery_leaves_behind_is_reported_as_state() -> None:
+    broken: list[bool] = []
+
+    def poisoned(chunks: Iterable[bytes]) -> int:
+        if len(list(chunks)) > 1:
+            broken.append(True)
+        return len(broken)
+
+    (finding,) = fuzz(poisoned, BOSTON).findings
+    assert "contract" == finding.oracle
+
+
+def test_a_random_result_is_reported_as_random() -> None:
+    def rolls(chunks: Iterable[bytes]) -> float:
+        return random.random()
+
+    (finding,) = fuzz(rolls, BOSTON).findings
+    assert "something random" in finding.headline
+
+
+def test_leaving_the_process_is_an_outcome_and_no_end_of_the_campaign() -> None:
+    def leaves(chunks: Iterable[bytes]) -> int:
+        if len(list(chunks)) > 1:
+            raise SystemExit(3)
+        return 1
+
+    (finding,) = fuzz(leaves, SHORT, options=Options(returns="events")).findings
+    assert "SystemExit" == finding.actual.error
+
+
+def test_ctrl_c_ends_a_campaign_with_what_was_found_so_far() -> None:
+    calls = 0
+
+    def interrupted(chunks: Iterable[bytes]) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 100:
+            raise KeyboardInterrupt
+        return 1
+
+    report = fuzz(interrupted, [SHORT, BOSTON])
+    assert report.interrupted
+    assert 100 == report.cases
+    assert ["short"] == [coverage.transcript for coverage in report.coverage]
+
+
+def test_a_budget_of_time_ends_a_campaign_and_says_so() -> None:
+    report = fuzz(planted.Right, BOSTON, options=Options(max_time=0.05))
+    assert "stopped after max_time=0.05" in report.notes[0]
+
+
+def test_check_raises_an_assertion_with_what_differs_first_and_how_to_rerun_last() -> None:
+    with pytest.raises(OracleFailure) as caught:
+        streamkit.check(planted.Utf8PerChunk, "openai_chat/synthetic_multibyte_text")
+    lines = str(caught.value).splitlines()
+    assert "a cut inside a UTF-8 character changes the result" == lines[0]
+    assert lines[-1].startswith("run again: streamkit fuzz skhelpers.planted:Utf8PerChunk --replay 'sk1:")
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_the_token_of_a_counterexample_repeats_it_and_passes_once_the_bug_is_gone() -> None:
+    with pytest.raises(OracleFailure) as caught:
+        streamkit.check(planted.Utf8PerChunk, "openai_chat/synthetic_multibyte_text")
+    token = caught.value.counterexamples[0].token
+    with pytest.raises(OracleFailure) as again:
+        streamkit.check(planted.Utf8PerChunk, replay=token)
+    assert token == again.value.counterexamples[0].token
+    assert [] == streamkit.check(planted.Right, replay=token).findings
+
+
+def test_check_works_inside_a_running_event_loop() -> None:
+    async def inside() -> int:
+        return streamkit.check(planted.right_async, SHORT, returns="events").cases
+
+    with pytest.raises(OracleFailure, match="JSONDecodeError"):
+        asyncio.run(inside())
+
+
+def test_the_same_seed_gives_the_same_deliveries() -> None:
+    def deliveries(seed: int) -> list[list[int]]:
+        seen: list[list[int]] = []
+
+        def notes(chunks: Iterable[bytes]) -> int:
+            seen.append([len(chunk) for chunk in chunks])
+            return 1
+
+        fuzz(notes, SHORT, options=Options(seed=seed))
+        return seen
+
+    assert deliveries(7) == deliveries(7)
+    assert deliveries(7) != deliveries(8)
+
+
+def test_a_sleeping_target_is_interrupted_in_its_sleep() -> None:
+    def sleeps(chunks: Iterable[bytes]) -> None:
+        time.sleep(60)
+
+    (finding,) = fuzz(sleeps, SHORT, options=Options(time_limit=0.1)).findings
+    assert finding.actual.hung
