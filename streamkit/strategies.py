@@ -1,9 +1,10 @@
 """Hypothesis strategies for deliveries of a stream.
 
-How cuts are drawn was measured, not guessed: bursts of up to five neighbouring cuts that end at an offset of one
-boundary class, each class as likely as any other, with a uniform arm for the places nobody thought of. Four offsets
-inside characters are so not drowned by two thousand inside JSON strings. Cuts are drawn as a list with repeats and
-made a set afterwards, which is what shrinks to one or two cuts; drawing chunk sizes or a yes or no per byte does not.
+How cuts are drawn was measured, not guessed. Each cut is an element of a list of its own: at an offset of one boundary
+class, each class as likely as any other, so that four offsets inside characters are not drowned by two thousand inside
+JSON strings; or within a few bytes before one of two anchors, so that short chunks come about; or anywhere, for the
+places that nobody thought of. Since an element is one cut, Hypothesis drops what is not needed cut by cut. Drawing
+bursts, chunk sizes or a yes or no per byte finds as much, and then gets stuck at more cuts than are needed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from streamkit.wire.boundaries import Boundaries, BoundaryClass
 
 __all__ = ["cases", "fragmentations", "transcripts"]
 
-_BURST = 5  # neighbouring cuts in one burst, at most
-_DRIPS = (1, 2, 3, 4, 5, 7, 8, 13, 16, 64, 256, 1024, 4096, 16384)
+_ANCHORS = 2
+_NEAR = 4  # bytes before an anchor, at most
+_NOWHERE = -1  # an offset that is near no anchor
+_LISTS = 2
 
 
 def fragmentations(
@@ -55,28 +56,25 @@ def fragmentations(
     if last < first or max_cuts == 0:
         return st.just(Fragmentation.whole())
 
-    def assemble(cuts: Sequence[int]) -> Fragmentation:
-        ordered = sorted(cuts) if empty_chunks else sorted(set(cuts))
-        return Fragmentation(tuple(ordered[:max_cuts]))
+    def assemble(drawn: tuple[tuple[int, ...], tuple[list[tuple[int, int]], ...]]) -> Fragmentation:
+        anchors, lists = drawn
+        found = [offset if near < 0 else max(first, anchors[near] - offset) for one in lists for near, offset in one]
+        cuts = sorted(found) if empty_chunks else sorted(set(found))
+        return Fragmentation(tuple(cuts[:max_cuts]))
 
-    arms = [_bursts(body, first, last).map(assemble), st.lists(st.integers(first, last)).map(assemble)]
-    if max_cuts is None:
-        drips = [Fragmentation.drip(body, size) for size in _DRIPS if size < len(body)]
-        arms.append(st.sampled_from(drips).map(lambda drip: drip))
-    return st.one_of(arms)
+    place = _places(body, first, last)
+    at_a_place = st.tuples(st.just(_NOWHERE), place)
+    near_an_anchor = [st.tuples(st.just(anchor), st.integers(0, _NEAR)) for anchor in range(_ANCHORS)]
+    element = st.one_of(at_a_place, *near_an_anchor)
+    # Several lists, because the lists that Hypothesis draws are short.
+    lists = st.tuples(*[st.lists(element, max_size=max_cuts)] * _LISTS)
+    return st.tuples(st.tuples(*[place] * _ANCHORS), lists).map(assemble)
 
 
-def _bursts(body: bytes, first: int, last: int) -> st.SearchStrategy[list[int]]:
-    """Generate cuts in bursts (o, w): the offsets o - w + 1 to o. Anchored at the end, they shrink to single cuts."""
+def _places(body: bytes, first: int, last: int) -> st.SearchStrategy[int]:
+    """Generate offsets, each boundary class of the body as likely as any other, and as any offset at all."""
     where = boundaries(body)
-    places = [_offsets_of(where, kind) for kind in where.classes()]
-    places.append(st.integers(first, last))
-    burst = st.tuples(st.one_of(places), st.integers(1, _BURST))
-
-    def spread(bursts: list[tuple[int, int]]) -> list[int]:
-        return [cut for end, width in bursts for cut in range(max(first, end - width + 1), end + 1)]
-
-    return st.lists(burst, max_size=8).map(spread)
+    return st.one_of([*(_offsets_of(where, kind) for kind in where.classes()), st.integers(first, last)])
 
 
 def _offsets_of(where: Boundaries, kind: BoundaryClass) -> st.SearchStrategy[int]:

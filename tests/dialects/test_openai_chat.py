@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from skhelpers.chat import DONE, Json, choice, delta, finish, payload, read, sse, weather
+from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, read, sse, weather
 
 from streamkit.dialects import accumulate
 from streamkit.dialects.openai_chat import Reader
@@ -52,8 +52,8 @@ def test_role_is_assistant_however_often_it_is_sent(role: Json) -> None:  # Berr
     assert ("assistant", "ab") == (completion.choices[0].role, completion.content)
 
 
-def test_a_role_that_the_server_gives_is_kept() -> None:
-    assert "tool" == read(delta(role="tool", content="a"), finish()).choices[0].role
+def test_the_first_role_that_the_server_gives_counts() -> None:
+    assert "tool" == read(delta(role="tool", content="a"), delta(role="assistant"), finish()).choices[0].role
 
 
 @pytest.mark.parametrize("data", ['{"content":"\\ud83c\\udf0d"}', '{"content":"🌍"}', '{"content": "\\uD83C\\uDF0D" }'])
@@ -96,8 +96,9 @@ def test_reasoning_details_are_reasoning_where_nothing_else_is() -> None:
 
 def test_reasoning_details_are_kept_whole_too() -> None:
     sealed = {"type": "reasoning.encrypted", "data": "EvUD", "id": "tool_weather"}
-    completion = read(delta(reasoning="a", reasoning_details=[sealed]), delta(reasoning_details=[]), finish())
-    assert {"reasoning_details": [sealed]} == completion.choices[0].extra
+    details = [[sealed], [], [None, "x"]]
+    completion = read(delta(reasoning="a"), *(delta(reasoning_details=part) for part in details), finish())
+    assert {"reasoning_details": [sealed, None, "x"]} == completion.choices[0].extra
 
 
 @pytest.mark.parametrize(
@@ -115,10 +116,10 @@ def test_content_in_parts_is_text_and_reasoning(thought: Json, source: str) -> N
     assert ("hm", "144") == (completion.choices[0].reasoning, completion.content), source
 
 
-def test_a_content_part_of_another_kind_is_kept_as_it_came() -> None:
-    image = {"type": "image_url", "image_url": "data:image/png;base64,AA=="}
-    completion = read(delta(content=["a", image]), finish())
-    assert ("a", {"content_parts": [image]}) == (completion.content, completion.choices[0].extra)
+def test_content_parts_of_other_kinds_are_kept_as_they_came() -> None:
+    others = [{"type": "image_url", "image_url": "data:image/png;base64,AA=="}, {"type": "reference", "text": "[1]"}]
+    completion = read(delta(content=["a", *others]), finish())
+    assert ("a", {"content_parts": others}) == (completion.content, completion.choices[0].extra)
 
 
 # Choices
@@ -174,6 +175,12 @@ def test_logprobs_hold_each_token_once() -> None:  # openai/openai-ruby#564
     ]
 
 
+def test_what_else_comes_with_logprobs_is_kept() -> None:
+    logprobs: Json = {"content": [], "refusal": None, "text_offset": 5}
+    part = read(payload({"index": 0, "delta": {}, "logprobs": logprobs}), finish()).choices[0]
+    assert ({"content": []}, {"logprobs.text_offset": 5}) == (part.logprobs, part.extra)
+
+
 def test_without_logprobs_there_are_none() -> None:
     assert read(payload({"index": 0, "delta": {}, "logprobs": None}), finish()).choices[0].logprobs is None
 
@@ -209,12 +216,15 @@ def test_a_whole_message_in_one_payload_is_the_answer() -> None:
     assert "Hi" == read(payload({"index": 0, "message": message, "finish_reason": "stop"})).content
 
 
-def test_a_message_beside_the_deltas_is_not_added_to_them() -> None:  # Perplexity repeats the text so far
+def test_a_message_beside_the_deltas_is_not_added_to_them() -> None:  # Perplexity sends the text so far
     def both(text: str, so_far: str) -> Json:
         return payload({"index": 0, "delta": {"content": text}, "message": {"content": so_far}})
 
-    completion = read(both("a", "a"), both("b", "ab"), payload({"index": 0, "message": {"content": "ab"}}), finish())
-    assert "ab" == completion.content
+    last = {"role": "assistant", "content": "AB", "tool_calls": [call(id="call_a", name="F", arguments="{}")]}
+    whole = payload({"index": 0, "message": last, "finish_reason": "stop"})
+    answer = read(both("a", "A"), both("b", "AB"), whole)
+    assert ("ab", ()) == (answer.content, answer.tool_calls)
+    assert ["f"] == [made.name for made in read(calls(call(id="call_a", name="f")), whole).tool_calls]
 
 
 # Usage and the facts of the whole completion
@@ -231,6 +241,7 @@ def test_a_message_beside_the_deltas_is_not_added_to_them() -> None:  # Perplexi
         ([payload(choice(0, "stop"), usage={})], {}),  # zed-industries/zed#42893
         ([payload(choice(0, "stop"), usage={"total_characters": 5})], {"total_characters": 5}),
         ([payload(choice(0, "stop"), usage=None)], None),
+        ([payload(choice(0, "stop"), usage=[])], None),
         ([finish()], None),
         ([finish(), {"choices": None, "usage": USAGE}], USAGE),  # cline/cline#8384
         ([finish(), {"usage": USAGE}], USAGE),
@@ -250,7 +261,8 @@ def test_identity_is_the_first_that_is_not_empty() -> None:  # microsoft/foundry
     empty: Json = {"id": "", "created": 0, "model": "", "system_fingerprint": None, "service_tier": ""}
     given: Json = {"id": "c1", "created": 7, "model": "m1", "system_fingerprint": "fp_1", "service_tier": "default"}
     other: Json = {"id": "c2", "created": 8, "model": "m2", "system_fingerprint": "fp_2", "service_tier": "flex"}
-    completion = read(*(payload(choice(content="a"), **facts) for facts in (empty, given, other)), finish())
+    only = {"object": "chat.completion.chunk", **given}
+    completion = read(payload(choice(content="a"), **empty), only, payload(choice(content="a"), **other), finish())
     assert given == {name: getattr(completion, name) for name in given}
 
 

@@ -173,10 +173,9 @@ def test_without_indexes_an_id_opens_a_call_and_the_rest_continues_it(index: Jso
 
 def test_without_indexes_and_ids_a_name_opens_a_call() -> None:
     fragments = [call(None, name="get_weather"), call(None, arguments=PARIS), call(None, name="get_time")]
-    fragments += [call(None, arguments="{}"), call(None, name="get_time", arguments="{}")]
-    assert [(None, "get_weather", PARIS), (None, "get_time", "{}"), (None, "get_time", "{}")] == heads(
-        *(calls(fragment) for fragment in fragments)
-    )
+    fragments += [call(None, arguments="{}"), call(None, name="get_time"), call(None, name="ping", arguments="{}")]
+    expected = [("get_weather", PARIS), ("get_time", "{}"), ("get_time", ""), ("ping", "{}")]
+    assert [(None, *head) for head in expected] == heads(*(calls(fragment) for fragment in fragments))
 
 
 def test_without_indexes_a_new_id_opens_a_call_whose_name_may_come_later() -> None:
@@ -199,9 +198,16 @@ def test_a_known_id_is_the_same_call_at_whatever_index() -> None:  # BerriAI/lit
 # Ids and names
 
 
-def test_id_type_and_name_repeated_on_every_fragment_are_taken_once() -> None:  # hermes-agent#11984, spring-ai#5974
-    fragments = [call(**A, type="function", arguments=character) for character in PARIS]
-    assert [WEATHER] == heads(*(calls(fragment) for fragment in fragments))
+@pytest.mark.parametrize("identity", [A, {"id": "call_a"}, {"name": "get_weather"}])
+def test_id_type_and_name_repeated_on_every_fragment_are_taken_once(identity: Json) -> None:
+    # NousResearch/hermes-agent#11984, spring-projects/spring-ai#5974, ggml-org/llama.cpp#13774
+    fragments = [call(**identity, type="function", arguments=character) for character in PARIS]
+    assert [WEATHER] == heads(calls(call(**A)), *(calls(fragment) for fragment in fragments))
+
+
+def test_a_name_repeated_without_any_id_is_taken_once() -> None:
+    fragments = [call(name="get_weather", arguments=character) for character in PARIS]
+    assert [(None, "get_weather", PARIS)] == heads(*(calls(fragment) for fragment in fragments))
 
 
 def test_a_fresh_id_on_every_nameless_fragment_continues_the_call() -> None:  # poolsideai/pool#9
@@ -240,6 +246,13 @@ def test_arguments_may_be_cut_anywhere_even_inside_their_escapes(cut: int) -> No
     text = r'{"a":"\n\u00e9\ud83c\udf0d}{\\","b":[1,2]}'
     found = made(calls(call(**A, arguments=text[:cut])), calls(call(arguments=text[cut:])))
     assert (text, {"a": "\né🌍}{\\", "b": [1, 2]}) == (found[0].arguments, found[0].parsed())
+
+
+def test_braces_inside_arguments_are_not_taken_for_another_object() -> None:  # intrafind/ihub-apps#1802
+    text = '{"{":{"{}":{}},"}{":"{"}'
+    for a, b in itertools.combinations_with_replacement(range(len(text) + 1), 2):
+        fragments = [call(arguments=piece) for piece in (text[:a], text[a:b], text[b:])]
+        assert [("call_a", "get_weather", text)] == heads(calls(call(**A), *fragments)), (a, b)
 
 
 def test_surrogate_halves_in_two_fragments_of_arguments_are_paired() -> None:

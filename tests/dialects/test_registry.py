@@ -40,6 +40,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_all() -> None:
     ("body", "expected"),
     [
         (weather(), "openai_chat"),
+        (sse(payload()), "openai_chat"),
         (sse(payload(object="", prompt_filter_results=[]), finish()), "openai_chat"),  # Azure begins without choices
         (sse({"choices": [{"index": 0, "delta": {}}]}), "openai_chat"),  # Copilot names no object
         (sse("not JSON", "5", finish()), "openai_chat"),
@@ -186,6 +187,7 @@ def broken(*events: Json | str | bytes) -> DialectError:
         ({"error": {"message": "Overloaded", "type": "overloaded_error"}}, "overloaded_error", "Overloaded"),
         ({"error": {"message": "no", "code": None, "status": "UNAVAILABLE"}}, "UNAVAILABLE", "no"),
         ({"error": {"reason": "x"}}, None, '{"reason": "x"}'),
+        ({"error": {"message": "no", "code": {"a": 1}}}, None, "no"),
         ({"error": "Overloaded"}, None, "Overloaded"),
         ({"type": "error", "code": "server_error", "message": "boom"}, "server_error", "boom"),
         ({"type": "error", "error": {"type": "api_error", "message": "boom"}}, "api_error", "boom"),
@@ -201,13 +203,25 @@ def test_an_error_in_the_stream_is_a_provider_error_in_whatever_envelope(
 ) -> None:  # openai/openai-python#2796, aaif-goose/goose#7663
     error = broken(event, *tail)
     assert isinstance(error, ProviderError)
-    assert (code, True) == (error.code, message in str(error))
+    assert code == error.code
+    assert str(error).startswith(f"the provider reported an error: {message}")
 
 
 def test_an_error_as_the_first_event_is_a_provider_error() -> None:  # vercel/ai#10653
     with pytest.raises(ProviderError) as caught:
         read({"error": {"message": "boom", "code": "rate_limit_exceeded"}}, DONE)
     assert ("rate_limit_exceeded", ()) == (caught.value.code, caught.value.partial.choices)
+
+
+def test_an_error_after_the_finish_reason_still_breaks_the_answer() -> None:
+    with pytest.raises(ProviderError, match=r"an error: boom \(500\)$") as caught:
+        read(
+            calls(call(id="a", name="rm", arguments="{}")),
+            finish("tool_calls"),
+            {"error": {"message": "boom", "code": 500}},
+        )
+    partial = caught.value.partial
+    assert (False, False) == (partial.ended, partial.tool_calls[0].executable)
 
 
 def test_an_empty_error_field_is_no_error() -> None:
@@ -261,7 +275,8 @@ def test_a_field_of_the_wrong_type_is_a_payload_error(event: Json) -> None:
     "body", [b"", b"\n\n", b": ping\n\n", b"<html>502</html>", b'{"error":{"message":"boom"}}\n', b"data: {}\n\n"]
 )
 def test_a_body_without_payloads_is_a_truncated_stream(body: bytes) -> None:  # stacklok/toolhive#6037
-    with pytest.raises(TruncatedStreamError) as caught:
+    what = "no finish reason" if b"data" in body else "no event at all came"
+    with pytest.raises(TruncatedStreamError, match=what) as caught:
         accumulate([body])
     assert () == caught.value.partial.choices
 

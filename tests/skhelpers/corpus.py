@@ -41,7 +41,7 @@ class Recording:
 def recordings(suffix: str = ".sse", family: str | None = None) -> tuple[Recording, ...]:
     """Return the recordings with that file ending, of one wire family or all, sorted by name."""
     found = []
-    for path in sorted(FOLDER.rglob(f"*{suffix}")):
+    for path in sorted(path for path in FOLDER.rglob(f"*{suffix}") if path.is_file()):
         meta = json.loads((path.parent / (path.name.removesuffix(suffix) + ".meta.json")).read_text("utf-8"))
         if family in (None, meta["wire_family"]):
             found.append(Recording(path.relative_to(FOLDER).as_posix(), path, meta))
