@@ -122,6 +122,15 @@ def test_to_openai_gives_the_type_of_the_library_down_to_the_leaves() -> None:
 def test_to_openai_of_a_plain_answer_validates_as_the_answer_of_the_api() -> None:
     completion = read(delta(role="assistant", content="Hi"), finish(), DONE).to_openai()
     assert completion == ChatCompletion.model_validate(completion.model_dump())
+    assert {"role": "assistant", "content": "Hi", "refusal": None} == completion.choices[0].message.to_dict()
+
+
+def test_to_openai_fills_in_what_the_type_requires_and_no_more() -> None:
+    completion = read({"choices": [choice(0, "stop", content="Hi")]}).to_openai()
+    assert {"id": "", "object": "chat.completion", "created": 0, "model": "", "choices": 1} == {
+        **completion.to_dict(),
+        "choices": len(completion.choices),
+    }
 
 
 def test_to_openai_keeps_a_legacy_call_and_every_choice() -> None:
@@ -140,8 +149,12 @@ def test_to_openai_gives_a_call_without_id_one() -> None:
 
 
 def test_to_openai_of_an_answer_that_was_cut_off_shows_its_call_as_it_is() -> None:
-    completion = read(calls(call(id="call_a", name="f", arguments='{"a')), finish("length")).to_openai()
-    assert ("length", 1) == (completion.choices[0].finish_reason, len(completion.choices[0].message.tool_calls or []))
+    legacy = {"name": "g", "arguments": '{"b'}
+    fragments = calls(call(id="call_a", name="f", arguments='{"a'), function_call=legacy)
+    shown = read(fragments, finish("length")).to_openai().choices[0]
+    assert shown.message.function_call is not None
+    assert ("length", 1) == (shown.finish_reason, len(shown.message.tool_calls or []))
+    assert '{"b' == shown.message.function_call.arguments
 
 
 # Streams that ended early

@@ -88,6 +88,11 @@ def test_reasoning_under_two_names_is_taken_once() -> None:  # AnswerDotAI/fastl
     assert "hm" == completion.choices[0].reasoning
 
 
+def test_reasoning_that_is_no_text_is_kept_as_it_came() -> None:
+    part = read(delta(reasoning={"effort": "low"}, thinking=True), finish()).choices[0]
+    assert (None, {"reasoning": {"effort": "low"}, "thinking": True}) == (part.reasoning, part.extra)
+
+
 def test_reasoning_details_are_reasoning_where_nothing_else_is() -> None:
     parts = [[{"type": "reasoning.summary", "summary": "a"}], [{"type": "reasoning.text", "text": "b"}]]
     completion = read(*(delta(reasoning_details=part) for part in parts), finish())
@@ -107,11 +112,12 @@ def test_reasoning_details_are_kept_whole_too() -> None:
         ({"type": "thinking", "thinking": [{"type": "text", "text": "hm"}], "closed": True}, "mistral"),
         ({"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}, "databricks"),
         ({"type": "thinking", "thinking": "hm"}, "text"),
-        ({"type": "thinking", "thinking": ["hm"]}, "list of text"),
+        ({"type": "thinking", "thinking": ["hm", {"type": "reference"}]}, "list of text"),
+        ({"type": "reasoning", "text": "hm"}, "plain"),
     ],
 )
 def test_content_in_parts_is_text_and_reasoning(thought: Json, source: str) -> None:  # simonw/llm-mistral#39
-    parts = [{**thought}, {"type": "text", "text": "1"}]
+    parts = [thought, {"type": "thinking"}, {"type": "text", "text": "1"}]
     completion = read(delta(content=parts), delta(content="44"), finish())
     assert ("hm", "144") == (completion.choices[0].reasoning, completion.content), source
 
@@ -253,8 +259,9 @@ def test_usage_is_the_last_one_given(events: list[Json], expected: Json | None) 
 
 
 def test_usage_of_groq_is_found_and_its_field_kept() -> None:
-    completion = read(payload(choice(0, "stop"), x_groq={"id": "req_1", "usage": USAGE}))
-    assert (USAGE, {"x_groq": {"id": "req_1", "usage": USAGE}}) == (completion.usage, completion.extra)
+    extra: Json = {"x_groq": {"id": "req_1", "usage": USAGE}, "x_other": {"usage": {"total_tokens": 1}}}
+    completion = read(payload(choice(0, "stop"), **extra))
+    assert (USAGE, extra) == (completion.usage, completion.extra)
 
 
 def test_identity_is_the_first_that_is_not_empty() -> None:  # microsoft/foundry-local#144

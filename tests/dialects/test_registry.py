@@ -48,6 +48,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_all() -> None:
         (b"", None),
         (sse(DONE), None),
         (b"<html>", None),
+        (sse({"choices": [5]}), None),
         (sse({"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}), None),
         (sse({"type": "response.created", "response": {"object": "response"}}, finish()), None),
         (sse({"type": "message_start", "message": {"role": "assistant"}}, finish()), None),

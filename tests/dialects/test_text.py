@@ -101,6 +101,8 @@ def test_a_name_takes_another_piece_and_ignores_a_repeat(name: str | None, piece
         ([[1], [2, 3]], [1, 2, 3]),
         ([1, 2], 2),
         ([True, "a"], "a"),
+        ([[1], "a"], "a"),
+        ([{"a": 1}, 2], 2),
         (["a", {"b": 1}], {"b": 1}),
         ([{"a": "x"}, {"a": "y", "b": 1}, {"b": None}], {"a": "xy", "b": 1}),
         (

@@ -1,0 +1,204 @@
+"""`streamkit show` and `streamkit list`, as text and as JSON, and the help of the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamkit
+from streamkit.cassettes import find
+from streamkit.cli import main
+
+BOSTON = "openai_chat/boston_weather"
+MULTIBYTE = "openai_chat/synthetic_multibyte_text"
+CRLF = "openai_chat/synthetic_parallel_calls_crlf"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory: a project with no cassettes yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return tmp_path
+
+
+def printed(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command in this process, which must succeed, and return what it prints."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capfd.readouterr()
+    assert (0, "") == (ended.value.code, err)
+    return out
+
+
+def own(folder: Path, name: str, **changes: str) -> None:
+    """Put a cassette of the project's own: the Boston one with pieces of its text replaced."""
+    path = folder / "cassettes" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = find(BOSTON).read_text("utf-8")
+    for old, new in changes.items():
+        assert f"{old}: " in text
+        text = text.replace(f"{old}: ", f"{new}: ")
+    path.write_text(text, "utf-8")
+
+
+# -- list
+
+
+@pytest.mark.usefixtures("folder")
+def test_list_names_the_bundled_transcripts(capfd: pytest.CaptureFixture[str]) -> None:
+    heading, *rows = printed(capfd, "list").splitlines()
+    assert ["name", "dialect", "ending", "origin", "bytes", "chunks"] == heading.split()
+    assert [
+        [BOSTON, "openai_chat", "complete", "recorded", "3220", "?"],
+        [MULTIBYTE, "openai_chat", "complete", "synthetic", "2804", "?"],
+        [CRLF, "openai_chat", "complete", "synthetic", "2859", "?"],
+    ] == [row.split() for row in rows]
+
+
+def test_list_names_the_projects_own_too(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    own(folder, "mine/first")
+    assert [BOSTON, "mine/first", MULTIBYTE, CRLF] == sorted(
+        (line.split()[0] for line in printed(capfd, "list").splitlines()[1:]), key=lambda name: name.partition("_")[2]
+    )
+
+
+def test_a_long_name_is_not_cut_in_a_pipe(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = "a_name_that_is_much_wider_than_a_terminal/" + "x" * 150
+    own(folder, name)
+    assert name in printed(capfd, "list")
+
+
+@pytest.mark.usefixtures("folder")
+def test_list_as_json_holds_the_facts(capfd: pytest.CaptureFixture[str]) -> None:
+    rows: list[dict[str, Any]] = json.loads(printed(capfd, "list", "--json"))
+    assert [BOSTON, MULTIBYTE, CRLF] == [row["name"] for row in rows]
+    for row in rows:
+        transcript = streamkit.load(row["name"])
+        assert transcript.sha256 == row["sha256"]
+        assert (len(transcript.body), 200, "complete") == (row["bytes"], row["status"], row["ending"])
+        assert [[0, len(transcript.body)]] == row["chunks"]
+        assert (False, transcript.synthetic) == (row["chunks_recorded"], row["synthetic"])
+
+
+def test_list_goes_on_after_a_cassette_that_is_broken_and_exits_2(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own(folder, "good")
+    own(folder, "broken", status="stature")
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "--json"])
+    out, err = capfd.readouterr()
+    assert 2 == ended.value.code
+    assert ["good", BOSTON, MULTIBYTE, CRLF] == [row["name"] for row in json.loads(out)]
+    assert err.startswith("streamkit: error: cassettes/broken.yaml:")
+    assert 1 == err.count("\n")
+
+
+# -- show
+
+
+@pytest.mark.usefixtures("folder")
+def test_show_tells_events_chunks_boundary_classes_and_result(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, "show", BOSTON)
+    lines = out.splitlines()
+    assert f"{BOSTON} (openai_chat, recorded)" == lines[0]
+    assert "  POST https://api.openai.com/v1/chat/completions" in lines
+    assert "  200 OK, 3220 bytes, ended: complete" in lines
+    assert {"12 events", "1 chunk (the network's were not recorded)", "where it can be cut", "result"} <= set(lines)
+    events = lines[lines.index("12 events") + 1 :][:12]
+    assert events[0].startswith('         0 +354    {"id":"chatcmpl-9A0pokSpYASGLPfIzV8jx6tuvBUtz"')
+    assert events[-1].endswith("[DONE]")
+    assert "  escape             6  inside a JSON escape sequence" in lines
+    assert '"name": "get_current_weather"' in out
+
+
+@pytest.mark.usefixtures("folder")
+def test_show_marks_the_cuts_that_are_given(capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, "show", MULTIBYTE, "--cuts", "364,365,2800")
+    assert "\n4 chunks\n  bytes: 364, 1, 2435, 4\n" in out
+    assert "cut at 364, inside a UTF-8 character\n" in out
+    assert "6f 6e 74 65 6e 74 22 3a 22 47 72 c3|bc|c3 9f 65" in out
+    assert "cut at 2800, inside [DONE]\n" in out
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", [BOSTON, MULTIBYTE, CRLF])
+def test_show_as_json_holds_the_events_where_they_are(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    shown = json.loads(printed(capfd, "show", name, "--json"))
+    body = streamkit.load(name).body
+    assert (name, "openai_chat", 200, len(body)) == tuple(shown[key] for key in ("name", "dialect", "status", "bytes"))
+    assert shown["request"]["url"].endswith("/chat/completions")
+    assert shown["events"], "no event"
+    for event in shown["events"]:
+        assert event["data"] in body[event["start"] : event["end"]].decode()
+    assert "[DONE]" == shown["events"][-1]["data"]
+    assert len(body) - 1 == sum(shown["boundaries"].values())
+    assert ("whole", [len(body)], []) == (shown["fragmentation"], shown["lengths"], shown["cuts"])
+    assert (0, [], None) == (shown["unfinished_bytes"], shown["diagnostics"], shown["result"]["error"])
+    choice = shown["result"]["completion"]["choices"][0]
+    assert choice["finish_reason"] in ("stop", "tool_calls")
+
+
+@pytest.mark.usefixtures("folder")
+def test_show_as_json_classes_the_cuts(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = json.loads(printed(capfd, "show", MULTIBYTE, "--cuts", "1,364", "--json"))
+    assert [{"offset": 1, "class": "field-name"}, {"offset": 364, "class": "utf8"}] == shown["cuts"]
+    assert ("1,364", [1, 363, 2440]) == (shown["fragmentation"], shown["lengths"])
+
+
+def test_show_reads_a_bare_body_and_says_what_is_wrong_with_it(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "cut_off.sse").write_bytes(streamkit.load(BOSTON).body[:1000])
+    shown = json.loads(printed(capfd, "show", "cut_off.sse", "--json"))
+    assert "TruncatedStreamError" == shown["result"]["error"]["type"]
+    (call,) = shown["result"]["completion"]["choices"][0]["tool_calls"]
+    assert "get_current_weather" == call["name"]
+    assert 0 < shown["unfinished_bytes"] < 300
+    out = printed(capfd, "show", "cut_off.sse")
+    assert f"{shown['unfinished_bytes']} bytes at the end are an unfinished event" in out
+    assert "TruncatedStreamError: " in out
+
+
+def test_show_says_so_where_no_dialect_knows_the_stream(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "other.sse").write_bytes(b"event: ping\ndata: \xc3\xa9\n\n")
+    assert "no dialect of streamkit knows this transcript" in printed(capfd, "show", "other.sse")
+    assert json.loads(printed(capfd, "show", "other.sse", "--json"))["result"] is None
+
+
+# -- the command itself
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_lists_the_commands(option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    out = printed(capfd, option)
+    assert out.startswith("Usage: streamkit ")
+    assert {"demo", "fuzz", "list", "show"} <= {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+
+
+def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert f"streamkit, version {streamkit.__version__}\n" == printed(capfd, "--version")
+
+
+def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert 2 == ended.value.code
+    assert "Usage: streamkit " in capfd.readouterr().out
+
+
+def test_the_installed_command_is_the_same_program(folder: Path) -> None:
+    command = shutil.which("streamkit", path=str(Path(sys.executable).parent))
+    if command is None:
+        pytest.skip("streamkit is not installed in this environment")
+    both = [
+        subprocess.run([*program, "list"], cwd=folder, env={**os.environ}, capture_output=True, check=True).stdout
+        for program in ([command], [sys.executable, "-m", "streamkit"])
+    ]
+    assert both[0] == both[1] != b""
