@@ -27,7 +27,7 @@ __all__ = ["cases", "fragmentations", "transcripts"]
 _Place = tuple[int, int]  # a column of offsets, and how far along it, of _SCALE
 _ANCHORS = 2
 _NEAR = 4  # bytes before an anchor, at most
-_SCALE = 2**32  # of an index into a column of any length
+_SCALE = 2**24  # of an index into a column of any length; Hypothesis draws evenly up to this size
 _FAR = 7 * 2**90 + 12_345
 
 

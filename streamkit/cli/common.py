@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz.counterexample import Counterexample
 
-__all__ = ["State", "check_writable", "console", "debug_option", "print_finding", "write_json"]
+__all__ = [
+    "State",
+    "check_writable",
+    "console",
+    "debug_option",
+    "keep_hypothesis_out_of_here",
+    "print_finding",
+    "write_json",
+]
 
 
 @dataclass
@@ -63,6 +71,11 @@ def print_finding(out: Console, finding: Counterexample) -> None:
         elif line.startswith(("  cut at", "  run again", "  in Python")):
             style = "cyan"
         out.print(Text(line, style=style))
+
+
+def keep_hypothesis_out_of_here() -> None:
+    """Let Hypothesis keep its cache in the temporary folder: a command leaves no `.hypothesis` where it was called."""
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "streamkit-hypothesis"))
 
 
 def check_writable(path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkit.cli.common import console, debug_option, print_finding
+from streamkit.cli.common import console, debug_option, keep_hypothesis_out_of_here, print_finding
 from streamkit.cli.progress import campaign_progress
 
 __all__ = ["demo"]
@@ -25,6 +25,7 @@ def demo() -> int:
     from streamkit.cassettes import bundled
     from streamkit.fuzz import Options, fuzz
 
+    keep_hypothesis_out_of_here()
     out = console()
     transcripts = bundled()
     total = sum(len(transcript.body) for transcript in transcripts)

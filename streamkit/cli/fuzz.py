@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streamkit.cli.common import check_writable, console, debug_option, print_finding, write_json
+from streamkit.cli.common import (
+    check_writable,
+    console,
+    debug_option,
+    keep_hypothesis_out_of_here,
+    print_finding,
+    write_json,
+)
 from streamkit.cli.progress import campaign_progress
 
 if TYPE_CHECKING:
@@ -75,6 +82,7 @@ def fuzz(
     from streamkit.fuzz import Options
     from streamkit.fuzz import fuzz as run
 
+    keep_hypothesis_out_of_here()
     if json_file is not None:
         check_writable(json_file)
     options = Options(seed, max_examples, returns, time_limit, max_time, empty_chunks, max_single_cuts)

@@ -14,6 +14,7 @@ import inspect
 import io
 import signal
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from streamkit.fuzz.targets import Target
 
 __all__ = ["Runner"]
+
+
+_LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")), "<frozen")
 
 
 class _OutOfTime(BaseException):
@@ -213,7 +217,8 @@ def _where(error: BaseException) -> str:
     own = [frame for frame in frames if "/streamkit/fuzz/" not in frame.filename.replace("\\", "/")]
     if not own:
         return ""
-    frame = own[-1]
+    # The last line of the target's own code says more than the line of a library that it called.
+    frame = next((frame for frame in reversed(own) if not frame.filename.startswith(_LIBRARIES)), own[-1])
     return f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno}"
 
 

@@ -1,4 +1,4 @@
-"""`streamkit demo`: the main job on the bundled transcripts. It takes half a minute, so there is one test of it."""
+"""`streamkit demo`: the main job on the bundled transcripts. It takes its time, so there is one test of it."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import pytest
 import streamkit
 from streamkit.cassettes import find
 from streamkit.cli import main
+from streamkit.wire.boundaries import boundaries
 
 BOSTON = "openai_chat/boston_weather"
 MULTIBYTE = "openai_chat/synthetic_multibyte_text"
@@ -38,15 +39,13 @@ def printed(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     return out
 
 
-def own(folder: Path, name: str, **changes: str) -> None:
-    """Put a cassette of the project's own: the Boston one with pieces of its text replaced."""
+def own(folder: Path, name: str, *, broken: bool = False) -> None:
+    """Put a cassette of the project's own: the Boston one, or that with a response without a status."""
     path = folder / "cassettes" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = find(BOSTON).read_text("utf-8")
-    for old, new in changes.items():
-        assert f"{old}: " in text
-        text = text.replace(f"{old}: ", f"{new}: ")
-    path.write_text(text, "utf-8")
+    assert "    status:\n" in text
+    path.write_text(text.replace("    status:\n", "    stature:\n") if broken else text, "utf-8")
 
 
 # -- list
@@ -65,9 +64,8 @@ def test_list_names_the_bundled_transcripts(capfd: pytest.CaptureFixture[str]) -
 
 def test_list_names_the_projects_own_too(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     own(folder, "mine/first")
-    assert [BOSTON, "mine/first", MULTIBYTE, CRLF] == sorted(
-        (line.split()[0] for line in printed(capfd, "list").splitlines()[1:]), key=lambda name: name.partition("_")[2]
-    )
+    rows = printed(capfd, "list").splitlines()[1:]
+    assert ["mine/first", BOSTON, MULTIBYTE, CRLF] == [row.split()[0] for row in rows]
 
 
 def test_a_long_name_is_not_cut_in_a_pipe(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +90,7 @@ def test_list_goes_on_after_a_cassette_that_is_broken_and_exits_2(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     own(folder, "good")
-    own(folder, "broken", status="stature")
+    own(folder, "broken", broken=True)
     with pytest.raises(SystemExit) as ended:
         main(["list", "--json"])
     out, err = capfd.readouterr()
@@ -114,9 +112,11 @@ def test_show_tells_events_chunks_boundary_classes_and_result(capfd: pytest.Capt
     assert "  200 OK, 3220 bytes, ended: complete" in lines
     assert {"12 events", "1 chunk (the network's were not recorded)", "where it can be cut", "result"} <= set(lines)
     events = lines[lines.index("12 events") + 1 :][:12]
-    assert events[0].startswith('         0 +354    {"id":"chatcmpl-9A0pokSpYASGLPfIzV8jx6tuvBUtz"')
+    assert events[0].startswith('         0 +400    {"id":"chatcmpl-9A0pokSpYASGLPfIzV8jx6tuvBUtz"')
     assert events[-1].endswith("[DONE]")
-    assert "  escape             6  inside a JSON escape sequence" in lines
+    where = boundaries(streamkit.load(BOSTON).body)
+    classes = [f"  {kind!s:<12} {len(where.offsets(kind)):>7}  {kind.meaning}" for kind in where.classes()]
+    assert classes == lines[lines.index("where it can be cut") + 1 :][: len(classes)]
     assert '"name": "get_current_weather"' in out
 
 
