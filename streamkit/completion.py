@@ -66,13 +66,15 @@ class ToolCall:
         return self.problem is None
 
     def parsed(self) -> Any:
-        """Return the arguments as a JSON object (`{}` where none were sent).
+        """Return the arguments as a JSON object (`{}` where none were sent); of a custom call, its text.
 
         Raises:
             ValueError: the call is not executable.
         """
         if self.problem is not None:
             raise ValueError(f"tool call {self.name!r} is not executable: {self.problem}")
+        if self.type == "custom":
+            return self.arguments
         return json.loads(self.arguments) if self.arguments.strip() else {}
 
 
@@ -187,6 +189,9 @@ class Completion:
         return ChatCompletion.construct(**data)
 
 
+_MESSAGE_FIELDS = ("annotations", "audio")  # the library has them on the message
+
+
 def _openai_choice(choice: Choice, *, drop: bool) -> dict[str, Any]:
     message: dict[str, Any] = {"role": choice.role, "content": choice.content, "refusal": choice.refusal}
     if choice.reasoning is not None:
@@ -197,9 +202,11 @@ def _openai_choice(choice: Choice, *, drop: bool) -> dict[str, Any]:
     legacy = choice.function_call
     if legacy is not None and (legacy.executable or not drop):
         message["function_call"] = {"name": legacy.name, "arguments": legacy.arguments}
+    message.update({name: choice.extra[name] for name in _MESSAGE_FIELDS if name in choice.extra})
     return {
+        **{name: value for name, value in choice.extra.items() if name not in _MESSAGE_FIELDS},
         "index": choice.index,
-        "finish_reason": choice.finish_reason,
+        "finish_reason": None if drop else choice.finish_reason,
         "logprobs": choice.logprobs,
         "message": message,
     }

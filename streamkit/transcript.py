@@ -13,8 +13,8 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from streamkit.errors import UsageError
+from streamkit.wire.event import as_bytes
 from streamkit.wire.fragmentation import Fragmentation
-from streamkit.wire.sse import as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

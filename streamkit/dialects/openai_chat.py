@@ -15,9 +15,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
+from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_tool_calls import ToolCalls
-from streamkit.dialects.text import Text, add_name, merge_extra
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
+from streamkit.dialects.text import Text, add_name, merge_extra, pair_surrogates, repaired, shown
+from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ __all__ = ["Accumulator", "OpenAIChat", "Reader"]
 
 # Where providers put the reasoning, best first: the same text may come under two of these names.
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+# An answer with one of these finish reasons was cut off: the length limits, filters and failures of several providers.
+_CUT_OFF = {
+    "length", "max_tokens", "model_length", "content_filter", "error", "abort", "aborted", "cancelled",
+    "insufficient_system_resource", "network_error", "sensitive",
+}  # fmt: skip
+# After one of these, or [DONE] alone, a call without arguments is a call without arguments.
+_COMPLETE = {None, "stop", "tool_calls", "function_call", "tool_use", "end_turn", "eos", "eos_token", "STOP"}
 _KNOWN_PAYLOAD = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
 _NOISE = {"obfuscation", "p"}  # padding against traffic analysis; says nothing
 _KNOWN_CHOICE = {"index", "delta", "finish_reason", "logprobs", "message", "usage", *_NOISE}
@@ -42,23 +50,25 @@ class OpenAIChat:
     name = "openai_chat"
 
     def detect(self, transcript: Transcript) -> bool:
-        """Say whether the first payload that can be read is a chat completion chunk, or the request asked for one."""
+        """Say whether a payload near the beginning is a chat completion chunk, or the request asked for one."""
         request = transcript.request
         if request is not None and request.url.split("?")[0].rstrip("/").endswith("/chat/completions"):
             return True
         for event in SSEDecoder().feed(transcript.body[:65536]):
             try:
                 payload = json.loads(event.data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(payload, dict):
-                if payload.get("object") == "chat.completion.chunk":
-                    return True
-                choices = payload.get("choices")
-                if isinstance(choices, list) and any(isinstance(c, dict) and "delta" in c for c in choices):
-                    return True
-                if choices != []:
-                    return False
+            if not isinstance(payload, dict):
+                continue
+            if payload.get("object") == "chat.completion.chunk":
+                return True
+            choices = payload.get("choices")
+            if isinstance(choices, list) and any(isinstance(c, dict) and "delta" in c for c in choices):
+                return True
+            foreign = payload.get("type") in ("ping", "keepalive", "error") or "error" in payload
+            if payload and choices != [] and not foreign:
+                return False  # the payload of another API
         return False
 
     def reader(self) -> Reader:
@@ -95,11 +105,15 @@ class Reader:
 
         Raises:
             TruncatedStreamError: the stream ended early.
+            DialectError: what `feed` raised, again.
         """
+        self._accumulator.check()
         completion = self._accumulator.completion()
         if completion.ended:
             return completion
-        what = "no event at all came" if not self._accumulator.payloads else "no finish reason and no [DONE] came"
+        what = "no finish reason and no [DONE] came" if completion.choices else "no choice came"
+        if not self._accumulator.payloads and not self._accumulator.done:
+            what = "no event at all came"
         if self._decoder.discarded:
             what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
         error = TruncatedStreamError(f"the stream ended early: {what}")
@@ -122,6 +136,7 @@ class Accumulator:
     def __init__(self) -> None:
         self.done = False
         self.payloads = 0
+        self._error: DialectError | None = None
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
         self._first: dict[str, Any] = {}
@@ -133,8 +148,9 @@ class Accumulator:
         Raises:
             ProviderError: the event reports an error.
             PayloadError: the event's data is not UTF-8, not JSON, or not of the shape of a payload.
-                Both hold the completion so far as `partial`.
+                Both hold the completion so far as `partial`, and both are raised again by every later call.
         """
+        self.check()
         if self.done or not event.data.strip():
             return
         if event.data.strip() == "[DONE]":
@@ -143,25 +159,34 @@ class Accumulator:
         try:
             self._event(event)
         except DialectError as error:
-            error.partial = self.completion(failed=True)
+            self._error = error
+            error.partial = self.completion()
             raise
+
+    def check(self) -> None:
+        """Raise the error that broke the stream, if one did."""
+        if self._error is not None:
+            raise self._error
 
     def _event(self, event: ServerSentEvent) -> None:
         if event.lossy:
             raise PayloadError(f"the event's data is not UTF-8: {_short(event.data)}")
         try:
-            payload = json.loads(event.data)
+            payload = json.loads(event.data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise PayloadError(f"the event's data is not JSON ({error}): {_short(event.data)}") from None
         if not isinstance(payload, dict):
             raise PayloadError(f"the event's data is JSON, but no object: {_short(event.data)}")
         self.payloads += 1
-        if event.event == "error" or _is_error(payload):
-            raise _provider_error(payload)
+        if event.event == "error" or is_error(payload):
+            raise provider_error(payload)
         self._payload(payload)
 
     def _payload(self, payload: dict[str, Any]) -> None:
         choices = payload.get("choices")
+        groq = payload.get("x_groq")
+        if isinstance(groq, dict) and groq.get("error"):
+            raise provider_error(groq)
         if choices is None and "object" not in payload and "usage" not in payload:
             return  # a ping or another foreign event
         for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
@@ -187,24 +212,21 @@ class Accumulator:
         index = entry.get("index") or 0
         if type(index) is not int:
             raise PayloadError(f"choice index {index!r} is no whole number")
-        if _is_error(entry):
-            raise _provider_error(entry)
+        if is_error(entry):
+            raise provider_error(entry)
         self._take_usage(entry.get("usage"))
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Choice(index)
         choice.take(entry)
 
-    def completion(self, *, failed: bool = False) -> Completion:
-        """Return what there is so far.
-
-        Args:
-            failed: the stream broke: nothing of it counts as ended.
-        """
+    def completion(self) -> Completion:
+        """Return what there is so far. Of a stream that broke, or has not ended for every choice, nothing is ended."""
         parts = [self._choices[index] for index in sorted(self._choices)]
-        ended = not failed and (self.done or (bool(parts) and all(part.finish_reason for part in parts)))
-        choices = tuple(part.build(ended=not failed and (self.done or bool(part.finish_reason))) for part in parts)
-        return Completion(choices=choices, usage=self._usage, ended=ended, extra=dict(self._extra), **self._first)
+        ended = bool(parts) and self._error is None and (self.done or all(part.finish_reason for part in parts))
+        choices = tuple(part.build(ended=ended) for part in parts)
+        extra = repaired(self._extra)
+        return Completion(choices=choices, usage=self._usage, ended=ended, extra=extra, **repaired(self._first))
 
 
 class _Choice:
@@ -225,15 +247,17 @@ class _Choice:
 
     def take(self, entry: dict[str, Any]) -> None:
         delta = entry.get("delta")
-        if delta is None and isinstance(entry.get("message"), dict) and not self.content and not self.calls:
+        if not delta and isinstance(entry.get("message"), dict) and not self.content and not self.calls:
             delta = entry["message"]  # a whole answer sent as a single event
         if delta is not None:
             self._delta(_object(delta, "delta"))
         for key, value in entry.items():
             if key not in _KNOWN_CHOICE and value is not None:
                 self.extra[key] = value
-        if entry.get("logprobs"):
-            self._take_logprobs(_object(entry["logprobs"], "logprobs"))
+        if isinstance(entry.get("logprobs"), dict):
+            self._take_logprobs(entry["logprobs"])
+        elif entry.get("logprobs") is not None:
+            self.extra["logprobs"] = entry["logprobs"]  # some servers send a bare number
         reason = entry.get("finish_reason")
         if reason and self.finish_reason is None:
             self.finish_reason = _string(reason, "finish_reason")
@@ -251,7 +275,8 @@ class _Choice:
         for name in _REASONING:
             if isinstance(delta.get(name), str):
                 self.reasoning[name].add(delta[name])
-        for detail in delta.get("reasoning_details") or ():
+        details = delta.get("reasoning_details")
+        for detail in details if isinstance(details, list) else ():
             text = detail.get("text") or detail.get("summary") if isinstance(detail, dict) else None
             if isinstance(text, str):
                 self.reasoning["details"].add(text)
@@ -283,9 +308,11 @@ class _Choice:
             if kind in (None, "text") and isinstance(part.get("text"), str):
                 self.content.add(part["text"])
             elif kind in ("thinking", "reasoning"):
-                inner = part.get("thinking") or part.get("summary") or part.get("text") or ()
-                for piece in [inner] if isinstance(inner, str) else inner:
-                    self.reasoning["parts"].add(piece if isinstance(piece, str) else piece.get("text") or "")
+                inner = part.get("thinking") or part.get("summary") or part.get("text")
+                for piece in inner if isinstance(inner, list) else [inner]:
+                    text = piece.get("text") if isinstance(piece, dict) else piece
+                    if isinstance(text, str):
+                        self.reasoning["parts"].add(text)
             else:
                 merge_extra(self.extra, "content_parts", [part])
 
@@ -300,52 +327,40 @@ class _Choice:
 
     def build(self, *, ended: bool) -> Choice:
         """Return the choice; `ended` says whether what it holds is all of it."""
-        trouble = None
+        trouble = empty_trouble = None
         if not ended:
             trouble = "the stream ended before it was finished"
-        elif self.finish_reason in ("length", "content_filter"):
+        elif self.finish_reason in _CUT_OFF:
             trouble = f"the answer was cut off (finish reason {self.finish_reason})"
+        elif self.finish_reason not in _COMPLETE:
+            empty_trouble = f"it has no arguments, and finish reason {self.finish_reason} may mean that it was cut off"
         function = None
         if self.function_name is not None:
             arguments = str(self.function_arguments)
             problem = trouble or ("it has no name" if not self.function_name else argument_problem(arguments))
-            function = FunctionCall(self.function_name, arguments, problem)
+            problem = problem or (None if arguments.strip() else empty_trouble)
+            function = FunctionCall(pair_surrogates(self.function_name), arguments, problem)
         return Choice(
             index=self.index,
             role=self.role or "assistant",
             content=self.content.value,
             refusal=self.refusal.value,
             reasoning=next((str(text) for text in self.reasoning.values() if text), None),
-            tool_calls=self.calls.build(trouble),
+            tool_calls=self.calls.build(trouble, empty_trouble),
             function_call=function,
             finish_reason=self.finish_reason,
             logprobs=None if self.logprobs is None else {key: list(value) for key, value in self.logprobs.items()},
-            extra=dict(self.extra),
+            extra=repaired(self.extra),
         )
 
 
-def _is_error(value: dict[str, Any]) -> bool:
-    return bool(value.get("error")) or (
-        not value.get("choices") and (value.get("object") == "error" or value.get("type") == "error")
-    )
-
-
-def _provider_error(payload: dict[str, Any]) -> ProviderError:
-    error = payload.get("error") or payload
-    if not isinstance(error, dict):
-        return ProviderError(f"the provider reported an error: {_short(str(error))}", payload=payload)
-    code = error.get("code") or error.get("type") or error.get("status")
-    message = error.get("message") or error.get("detail") or json.dumps(error)
-    return ProviderError(
-        f"the provider reported an error: {_short(str(message))}" + (f" ({code})" if code else ""),
-        code=code if isinstance(code, str | int) else None,
-        payload=payload,
-    )
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise PayloadError(f"{what} is {_short(json.dumps(value))}, where an object belongs")
+        raise PayloadError(f"{what} is {shown(value)}, where an object belongs")
     return value
 
 
@@ -353,13 +368,13 @@ def _list(value: Any, what: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise PayloadError(f"{what} is {_short(json.dumps(value))}, where a list belongs")
+        raise PayloadError(f"{what} is {shown(value)}, where a list belongs")
     return value
 
 
 def _string(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise PayloadError(f"{what} is {_short(json.dumps(value))}, where a string belongs")
+        raise PayloadError(f"{what} is {shown(value)}, where a string belongs")
     return value
 
 

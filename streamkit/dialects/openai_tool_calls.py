@@ -5,14 +5,14 @@ Servers break every part of it, so the rules here are, in this order:
 
 1. A fragment whose id is known belongs to that call, whatever its index.
 2. A fragment with an index belongs to the latest call at that index, unless it opens another: it brings a different id
-   together with a name, or, where ids are absent, another name after arguments have begun.
+   together with a name, or another name after arguments have begun.
 3. A fragment with neither opens a call if it brings a new id, or a name other than the open call's; else it
    continues the call that came last.
 
 Arguments of two ids are never joined. An id is the first one given. A name that repeats itself is one name; another
 piece of it is appended. Arguments `{}` followed by a real object were a placeholder. A complete object that is sent
 again in full is the same object. Anything else that does not add up to one JSON object leaves the call with a
-`problem`.
+`problem`; and beside such a call one with empty arguments has a problem too, since they may have gone astray.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import json
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
-from streamkit.dialects.text import Text, add_name, merge_extra
+from streamkit.dialects.text import Text, add_name, merge_extra, pair_surrogates, repaired, shown
 from streamkit.errors import PayloadError
 
 __all__ = ["ToolCalls"]
@@ -37,6 +37,12 @@ class _Call:
         self.name: str | None = None
         self.arguments = Text()
         self.extra: dict[str, Any] = {}
+
+    def problem(self) -> str | None:
+        """Say what is wrong with the call itself, or return None."""
+        if not self.name:
+            return "it has no name"
+        return None if self.type == "custom" else argument_problem(str(self.arguments))
 
     def whole(self) -> bool:
         """Whether the arguments so far are a complete JSON object."""
@@ -72,14 +78,16 @@ class ToolCalls:
         elif isinstance(arguments, dict):  # some servers send the object itself
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         elif not isinstance(arguments, str):
-            raise PayloadError(f"tool-call arguments are {json.dumps(arguments)[:200]}, where a string belongs")
+            raise PayloadError(f"tool-call arguments are {shown(arguments)}, where a string belongs")
 
+        kind = _field(entry, "type", str)
         call = self._find(identity, index, name)
         if call is None:
-            if identity is None and name is None and index is None:
-                if arguments.strip():
+            if identity is None and name is None:
+                if not arguments.strip():
+                    return  # nothing that could open a call
+                if index is None:
                     raise PayloadError(f"a fragment of arguments belongs to no call: {arguments[:200]!r}")
-                return
             call = _Call(index)
             self._calls.append(call)
             if index is not None:
@@ -88,7 +96,6 @@ class ToolCalls:
         if identity is not None and call.id is None:
             call.id = identity
             self._by_id[identity] = call
-        kind = _field(entry, "type", str)
         if kind and call.type is None:
             call.type = kind
         if entry.get("custom") and call.type is None:
@@ -112,7 +119,7 @@ class ToolCalls:
             other_name = name is not None and call.name is not None and name != call.name
             if other_id and name is not None:
                 return None
-            if identity is None and other_name and call.arguments:
+            if other_name and call.arguments:
                 return None
             return call
         latest = self._latest
@@ -131,29 +138,30 @@ class ToolCalls:
                 return
         call.arguments.add(piece)
 
-    def build(self, trouble: str | None) -> tuple[ToolCall, ...]:
+    def build(self, trouble: str | None, empty_trouble: str | None = None) -> tuple[ToolCall, ...]:
         """Return the calls, ordered by index, those without one in order of arrival.
 
         Args:
             trouble: why no call of this choice may be executed, or None.
+            empty_trouble: why no call with empty arguments may be executed, or None.
         """
+        ordered = sorted(self._calls, key=lambda call: call.index if call.index is not None else 0)
+        problems = [call.problem() for call in ordered]
+        if any(problems):
+            empty_trouble = "it has no arguments, and another call of the answer is broken: they may have gone astray"
         calls = []
-        for call in sorted(self._calls, key=lambda call: call.index if call.index is not None else 0):
+        for call, own in zip(ordered, problems, strict=True):
             arguments = str(call.arguments)
-            kind = call.type or "function"
-            problem = trouble
-            if problem is None and not call.name:
-                problem = "it has no name"
-            if problem is None and kind != "custom":
-                problem = argument_problem(arguments)
-            calls.append(ToolCall(call.id, call.name or "", arguments, kind, call.index, problem, dict(call.extra)))
+            problem = trouble or own or (None if arguments.strip() else empty_trouble)
+            name, kind = pair_surrogates(call.name or ""), call.type or "function"
+            calls.append(ToolCall(call.id, name, arguments, kind, call.index, problem, repaired(call.extra)))
         return tuple(calls)
 
 
 def _field(entry: dict[str, Any], name: str, kind: type) -> Any:
     value = entry.get(name)
     if value is not None and type(value) is not kind:
-        raise PayloadError(f"tool-call field {name!r} is {json.dumps(value)[:200]}, where {_NAMES[kind]} belongs")
+        raise PayloadError(f"tool-call field {name!r} is {shown(value)}, where {_NAMES[kind]} belongs")
     return value
 
 

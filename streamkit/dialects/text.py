@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
-__all__ = ["Text", "add_name", "merge_extra", "pair_surrogates"]
+__all__ = ["Text", "add_name", "merge_extra", "pair_surrogates", "repaired", "shown"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _IDENTITY = {"id", "type", "index", "format"}
@@ -19,6 +20,24 @@ def pair_surrogates(text: str) -> str:
     if _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def repaired(value: Any) -> Any:
+    """Return a copy of a JSON value with the surrogate halves of its texts joined."""
+    if isinstance(value, str):
+        return pair_surrogates(value)
+    if isinstance(value, dict):
+        return {key: repaired(item) for key, item in value.items()}
+    return [repaired(item) for item in value] if isinstance(value, list) else value
+
+
+def shown(value: Any) -> str:
+    """Return a JSON value as a short text for an error message."""
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "a value nested very deep"
+    return text if len(text) <= 200 else text[:200] + "..."
 
 
 class Text:

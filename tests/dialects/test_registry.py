@@ -276,7 +276,7 @@ def test_a_field_of_the_wrong_type_is_a_payload_error(event: Json) -> None:
     "body", [b"", b"\n\n", b": ping\n\n", b"<html>502</html>", b'{"error":{"message":"boom"}}\n', b"data: {}\n\n"]
 )
 def test_a_body_without_payloads_is_a_truncated_stream(body: bytes) -> None:  # stacklok/toolhive#6037
-    what = "no finish reason" if b"data" in body else "no event at all came"
+    what = "no choice came" if b"data" in body else "no event at all came"
     with pytest.raises(TruncatedStreamError, match=what) as caught:
         accumulate([body])
     assert () == caught.value.partial.choices
