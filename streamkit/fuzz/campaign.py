@@ -172,7 +172,7 @@ class _Search:
             verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
             if verdict is not None and not verdict.same:
                 self.add(
-                    recorded, "reference", "recorded",
+                    self._simplest(recorded), "reference", "recorded",
                     expected=Outcome(value=verdict.expected), actual=Outcome(value=verdict.actual), found_by="recorded",
                     headline="the result on the recorded delivery is not what the stream says",
                     notes=self._other_delivery(reference),
@@ -182,7 +182,7 @@ class _Search:
             return True  # the stream itself is broken, and an error is a right answer to it
         known = reference is not None
         self.add(
-            recorded, "reference" if known else "contract", "recorded",
+            self._simplest(recorded), "reference" if known else "contract", "recorded",
             expected=Outcome(value="a result"), actual=self.baseline, found_by="recorded",
             headline=f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
             notes=self._other_delivery(reference)
@@ -190,6 +190,11 @@ class _Search:
             else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
         )  # fmt: skip
         return False
+
+    def _simplest(self, recorded: Fragmentation) -> Fragmentation:
+        """Return the body in one chunk where that goes as wrong as the recorded chunks do, else those."""
+        whole = Fragmentation.whole()
+        return whole if recorded != whole and self.outcome(whole).same_as(self.baseline) else recorded
 
     def _other_delivery(self, reference: Reference | None) -> tuple[str, ...]:
         """Say whether the target does better when it gets one event a chunk, as most mocks deliver."""

@@ -51,6 +51,9 @@ class _Sink(io.TextIOBase):
     def writable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        """Stay open: a target may close what it takes for the terminal."""
+
     def write(self, text: str) -> int:
         self.size += len(text)
         if len(self.head) < 200:
@@ -135,6 +138,8 @@ class Runner:
         return self._run_in_thread(chunks, limit)
 
     def _run_here(self, chunks: list[bytes], limit: float) -> Outcome:
+        if signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
+            signal.signal(signal.SIGALRM, self._on_alarm)
         try:
             self._armed = True
             # Repeated, in case the target swallows the first one.

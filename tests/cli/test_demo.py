@@ -9,7 +9,10 @@ import pytest
 from streamkit.cli import main
 
 
-def test_the_demo_exits_0_and_shows_the_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_exits_0_and_shows_the_counterexample(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     with pytest.raises(SystemExit) as ended:
         main(["demo"])
     out, err = capsys.readouterr()

@@ -248,3 +248,29 @@ def test_a_sleeping_target_is_interrupted_in_its_sleep() -> None:
 
     (finding,) = fuzz(sleeps, SHORT, options=Options(time_limit=0.1)).findings
     assert finding.actual.hung
+
+
+def test_a_target_that_closes_its_output_or_sets_an_alarm_of_its_own_is_still_watched() -> None:
+    import signal
+
+    def meddles(chunks: Iterable[bytes]) -> int:
+        print("x")
+        sys.stdout.close()
+        if len(list(chunks)) > 1:
+            time.sleep(60)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        return 1
+
+    (finding,) = fuzz(meddles, SHORT, options=Options(time_limit=0.2)).findings
+    assert ("invariance", True) == (finding.oracle, finding.actual.hung)
+
+
+def test_a_wrong_result_on_recorded_chunks_is_shown_on_the_whole_body_where_that_is_wrong_too() -> None:
+    boston = streamkit.load(BOSTON)
+    chunked = Transcript.from_chunks(boston.fragment("100,200,300"), name="chunked", dialect="openai_chat")
+
+    def loses_calls(chunks: Iterable[bytes]) -> dict[str, object]:
+        return {**planted.right_function(chunks), "tool_calls": []}
+
+    (finding,) = fuzz(loses_calls, chunked).findings
+    assert ("reference", ()) == (finding.oracle, finding.case.fragmentation.cuts)
