@@ -9,6 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamkit import cassettes as cassettes
+    from streamkit import dialects as dialects
+    from streamkit import errors as errors
+    from streamkit import fuzz as fuzz
+    from streamkit import replay as replay
+    from streamkit import strategies as strategies
+    from streamkit import wire as wire
     from streamkit.case import Case as Case
     from streamkit.cassettes import load as load
     from streamkit.completion import Choice as Choice
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from streamkit.wire.sse import ServerSentEvent as ServerSentEvent
     from streamkit.wire.sse import SSEDecoder as SSEDecoder
     from streamkit.wire.sse import SSEEncoder as SSEEncoder
+
+    __version__: str
 
 _HOMES = {
     "BoundaryClass": "streamkit.wire.boundaries",
@@ -53,16 +62,18 @@ _MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "strategies", "
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - computed, and a test holds it to the imports above
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(f"streamkit.{name}")
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one of these
 
-        return version("pytest-streamkit")
-    raise AttributeError(f"module 'streamkit' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        if name in _MODULES:
+            return importlib.import_module(f"streamkit.{name}")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("pytest-streamkit")
+        raise AttributeError(f"module 'streamkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

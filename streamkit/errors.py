@@ -43,8 +43,19 @@ __all__ = [
 ]
 
 
+def _rebuild(kind: type[StreamkitError], args: tuple[Any, ...], state: dict[str, Any]) -> StreamkitError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
 class StreamkitError(Exception):
     """Root of everything that is wrong with a call, a file or a stream."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it pass from one process to another, whatever its constructor takes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class UsageError(StreamkitError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     import openai
@@ -53,16 +53,17 @@ def _folder(config: pytest.Config) -> Path:
 
 
 def _load(config: pytest.Config, marker: pytest.Mark | None, what: str) -> Transcript:
+    """Return the transcript that a marker names, or raise a StreamkitError that says what is wrong with it."""
     from streamkit.cassettes import load
-    from streamkit.errors import StreamkitError
+    from streamkit.errors import StreamkitError, UsageError
 
-    if marker is None or len(marker.args) != 1 or not isinstance(marker.args[0], str) or marker.kwargs:
-        pytest.fail(f'{what} needs the transcript: @pytest.mark.streamkit("openai_chat/boston_weather")', pytrace=False)
+    names = () if marker is None else (*marker.args, *marker.kwargs.values())
+    if marker is None or len(names) != 1 or not isinstance(names[0], str) or set(marker.kwargs) - {"name"}:
+        raise UsageError(f'{what} needs the transcript: @pytest.mark.streamkit("openai_chat/boston_weather")')
     try:
-        return load(marker.args[0], folder=_folder(config))
+        return load(names[0], folder=_folder(config))
     except StreamkitError as error:
-        message = str(error)
-    pytest.fail(f"@pytest.mark.streamkit: {message}", pytrace=False)
+        raise UsageError(f"@pytest.mark.streamkit: {error}") from None
 
 
 def _named(transcript: Transcript, names: tuple[str, ...]) -> dict[str, Fragmentation]:
@@ -87,52 +88,76 @@ def _named(transcript: Transcript, names: tuple[str, ...]) -> dict[str, Fragment
         return found
     unknown = [name for name in names if name not in found]
     if unknown:
-        raise UsageError(f"{transcript.name} has no fragmentation named {unknown[0]!r}; it has: {', '.join(found)}")
+        raise UsageError(
+            f"@pytest.mark.streamkit_fragmentations: {transcript.name} has no fragmentation named {unknown[0]!r}; "
+            f"it has: {', '.join(found)}"
+        )
     return {name: found[name] for name in names}
+
+
+class _Unusable:
+    """Stands for the fragmentations of a marker that cannot be used; the test's set-up fails with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with the marker `streamkit_fragmentations` once for each of them."""
     marker = metafunc.definition.get_closest_marker("streamkit_fragmentations")
-    if marker is None:
+    if marker is None or "fragmentation" not in metafunc.fixturenames:
         return
-    from streamkit.errors import UsageError
+    from streamkit.errors import StreamkitError
 
-    if "fragmentation" not in metafunc.fixturenames:
+    named: Mapping[str, object]
+    try:
+        transcript = _load(
+            metafunc.config,
+            metafunc.definition.get_closest_marker("streamkit"),
+            "@pytest.mark.streamkit_fragmentations",
+        )
+        named = _named(transcript, marker.args)
+    except StreamkitError as error:
+        named = {"error": _Unusable(str(error))}
+    metafunc.parametrize("fragmentation", list(named.values()), ids=list(named), indirect=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose marker `streamkit_fragmentations` has no effect."""
+    if item.get_closest_marker("streamkit_fragmentations") is None:
+        return
+    if "fragmentation" not in getattr(item, "fixturenames", ()):
         pytest.fail(
             "@pytest.mark.streamkit_fragmentations has no effect: the test uses none of the fixtures fragmentation, "
             "replay, openai_client and async_openai_client",
             pytrace=False,
         )
-    transcript = _load(
-        metafunc.config, metafunc.definition.get_closest_marker("streamkit"), "@pytest.mark.streamkit_fragmentations"
-    )
-    named: dict[str, Fragmentation] = {}
-    message = ""
-    try:
-        named = _named(transcript, marker.args)
-    except UsageError as error:
-        message = str(error)
-    if message:
-        pytest.fail(f"@pytest.mark.streamkit_fragmentations: {message}", pytrace=False)
-    metafunc.parametrize("fragmentation", list(named.values()), ids=list(named), indirect=True)
 
 
 @pytest.fixture
 def transcript(request: pytest.FixtureRequest) -> Transcript:
     """The transcript that the marker `streamkit` names."""
-    return _load(request.config, request.node.get_closest_marker("streamkit"), "the fixture")
+    from streamkit.errors import StreamkitError
+
+    try:
+        return _load(request.config, request.node.get_closest_marker("streamkit"), "the fixture")
+    except StreamkitError as error:
+        message = str(error)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
-def fragmentation(request: pytest.FixtureRequest, transcript: Transcript) -> Fragmentation:
+def fragmentation(request: pytest.FixtureRequest) -> Fragmentation:
     """Where the transcript is cut: its recorded chunks, or one of `streamkit_fragmentations`."""
-    chosen: Fragmentation = getattr(request, "param", transcript.recorded)
-    return chosen
+    chosen: Fragmentation | _Unusable | None = getattr(request, "param", None)
+    if isinstance(chosen, _Unusable):
+        pytest.fail(chosen.reason, pytrace=False)
+    transcript: Transcript = request.getfixturevalue("transcript")
+    return transcript.recorded if chosen is None else chosen
 
 
 @pytest.fixture
-def replay(transcript: Transcript, fragmentation: Fragmentation) -> Replay:
+def replay(fragmentation: Fragmentation, transcript: Transcript) -> Replay:
     """The transcript and its cuts, as chunks or behind a client; see `streamkit.replay.session.Replay`."""
     from streamkit.replay.session import Replay
 
@@ -185,9 +210,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """On GitHub Actions, annotate the test of each counterexample."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-    for report in terminalreporter.stats.get("failed", ()):
+    seen = set()
+    for report in (*terminalreporter.stats.get("failed", ()), *terminalreporter.stats.get("error", ())):
         for name, value in getattr(report, "user_properties", ()):
-            if name == _PROPERTY and report.when == "call":
+            if name == _PROPERTY and (report.nodeid, value) not in seen:
+                seen.add((report.nodeid, value))
                 path, line, _ = report.location
                 text = str(value).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
                 terminalreporter.write_line(f"::error file={path},line={(line or 0) + 1},title=streamkit::{text}")

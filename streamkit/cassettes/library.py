@@ -52,13 +52,17 @@ def load(name: str | Path, *, folder: str | Path | None = None) -> Transcript:
     transcripts = load_cassette(path, name=known).transcripts
     if not number and len(transcripts) != 1:
         raise UsageError(
-            f"{known} holds {len(transcripts)} interactions"
+            f"{known} holds {_counted(len(transcripts))}"
             + (f": name one of them, {known}#1 to {known}#{len(transcripts)}" if transcripts else "")
         )
     position = int(number or 1)
     if not 1 <= position <= len(transcripts):
-        raise UsageError(f"{known} holds {len(transcripts)} interactions: there is no #{position}")
+        raise UsageError(f"{known} holds {_counted(len(transcripts))}: there is no #{position}")
     return transcripts[position - 1].renamed(text)
+
+
+def _counted(number: int) -> str:
+    return f"{number} interaction" + ("" if number == 1 else "s")
 
 
 def find(name: str, *, folder: str | Path | None = None) -> Path:
@@ -107,8 +111,9 @@ def _file(folder: Path, name: str) -> Path:
 def _locate(name: str, folder: str | Path | None) -> Path:
     path = Path(name)
     if path.suffix in (*_SUFFIXES, *_BODY_SUFFIXES):
-        if path.is_file():
-            return path
+        for file in (path, _project_folder(folder) / path):
+            if file.is_file():
+                return file
         if path.parent.is_dir():
             siblings = [str(p) for p in path.parent.iterdir() if p.suffix == path.suffix]
             near = difflib.get_close_matches(name, siblings, 3)
@@ -125,8 +130,11 @@ def _locate(name: str, folder: str | Path | None) -> Path:
         except CassetteNotFoundError:
             continue
     known = names(folder=folder)
-    near = difflib.get_close_matches(name, known, 3)
-    near += [other for other in known if other.rsplit("/", 1)[-1] == name and other not in near]
+    short = {other: other.rsplit("/", 1)[-1] for other in known}
+    close = difflib.get_close_matches(name.rsplit("/", 1)[-1], sorted(set(short.values())), 3)
+    near = [other for other in known if short[other] == name]
+    near += [other for other in difflib.get_close_matches(name, known, 3) if other not in near]
+    near += [other for other in known if short[other] in close and other not in near]
     raise CassetteNotFoundError(name, nearest=near[:3], searched=[str(root) for root in folders if root.is_dir()])
 
 

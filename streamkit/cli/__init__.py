@@ -6,7 +6,9 @@ found. Errors are one line on standard error; `--debug` shows the traceback.
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. Whoever reads its output may go away: that ends the output and leaves the exit code as it is."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ctx.obj.code
+        return code
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytest-streamkit", prog_name="streamkit")
 def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
@@ -57,9 +71,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _fail(state, f"{error.format_message()} (see {where} --help)", error)
     except (click.Abort, KeyboardInterrupt):
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nothing is left to say
-        code = 0
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _fail(state, f"internal error, please report it: {type(error).__name__}: {error}", error, code=70)
     sys.exit(code or 0)
@@ -67,6 +78,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _fail(state: State, message: str, error: BaseException, *, code: int = 2) -> int:
     if state.debug:
-        raise error
+        traceback.print_exception(error)
     click.echo("streamkit: error: " + " ".join(message.split()), err=True)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -37,6 +38,7 @@ class State:
     """What is known of a run before its command starts."""
 
     debug: bool = False
+    code: int = 0  # of what was done before the output could be written
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -53,9 +55,15 @@ def debug_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return option(function)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`, which knows the exit code."""
+        raise BrokenPipeError(errno.EPIPE, "whoever read the output has gone")
+
+
 def console(*, err: bool = False) -> Console:
     """Return a console on the stream as it is now: colours in a terminal, plain text in a pipe, NO_COLOR honoured."""
-    return Console(file=sys.stderr if err else sys.stdout, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    return _Console(file=sys.stderr if err else sys.stdout, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_finding(out: Console, finding: Counterexample) -> None:

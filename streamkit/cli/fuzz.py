@@ -91,6 +91,7 @@ def fuzz(
     for flag, name in ((dialects, "dialect"), (faults, "fault")):
         if flag:
             report.notes.append(f"no mutation of the {name} class exists in this version: only cuts were tried")
+    click.get_current_context().obj.code = exit_code(report)
     if json_file is not None:
         write_json(json_file, report.to_json())
     print_report(console(err=json_file == "-"), report)

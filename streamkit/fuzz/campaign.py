@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Case
 from streamkit.fuzz import sweep
-from streamkit.fuzz.counterexample import Counterexample
+from streamkit.fuzz.counterexample import Counterexample, headline
 from streamkit.fuzz.minimise import minimise
 from streamkit.fuzz.oracles import Reference, reference_of
 from streamkit.fuzz.outcome import Outcome
@@ -120,6 +120,8 @@ class _Search:
         self.reference: Reference | None = None
         self.baseline_seconds = 0.0
         self.limit = options.time_limit
+        self.last = Outcome()
+        self.seen: tuple[Fragmentation, Outcome] | None = None  # the failing delivery with the fewest cuts so far
 
     # -- running
 
@@ -129,7 +131,12 @@ class _Search:
         return self.runner.run(fragmentation.chunks(self.transcript.body), limit=self.limit)
 
     def fails(self, fragmentation: Fragmentation) -> bool:
-        return not self.outcome(fragmentation).same_as(self.baseline)
+        self.last = self.outcome(fragmentation)
+        if self.last.same_as(self.baseline):
+            return False
+        if self.seen is None or len(fragmentation) < len(self.seen[0]):
+            self.seen = (fragmentation, self.last)
+        return True
 
     def tell(self, phase: str, done: int, total: int) -> None:
         self.coverage.phases[phase] = done
@@ -140,9 +147,8 @@ class _Search:
 
     def add(self, fragmentation: Fragmentation, oracle: str, class_: str, *, expected: Outcome, **facts: Any) -> None:
         case = Case(self.transcript, fragmentation)
-        self.report.findings.append(
-            Counterexample(self.runner.target, case, oracle, class_, expected=expected, **facts)
-        )
+        facts |= {"expected": expected, "returns": self.options.returns, "time_limit": self.options.time_limit}
+        self.report.findings.append(Counterexample(self.runner.target, case, oracle, class_, **facts))
 
     def take_baseline(self) -> bool:
         """Run the recorded delivery. False if what it gave leaves nothing to compare cuts with."""
@@ -235,16 +241,32 @@ class _Search:
                     headline="a delivery failed and then passed: the target is not deterministic",
                 )  # fmt: skip
             return
+        self.add_difference(fragmentation, actual, phase, single)
+
+    def add_difference(
+        self, fragmentation: Fragmentation, actual: Outcome, phase: str, single: dict[str, int], *notes: str
+    ) -> None:
         self.add(
             fragmentation, "invariance", "preserving",
-            expected=self.baseline, actual=actual, found_by=phase, single_cuts=single,
+            expected=self.baseline, actual=actual, found_by=phase, single_cuts=single, notes=notes,
             swept=self.coverage.swept if single else 0,
-            headline=_headline(fragmentation, self.transcript.body, self.baseline, actual),
+            headline=headline(fragmentation, self.transcript.body, self.baseline, actual),
         )  # fmt: skip
 
     # -- phases
 
     def search(self) -> None:
+        """Search, and report what was seen to fail even where the search is stopped."""
+        before = len(self.report.findings)
+        try:
+            self._search()
+        except (KeyboardInterrupt, _OutOfBudget):
+            if self.seen is not None and len(self.report.findings) == before:
+                fragmentation, actual = self.seen
+                self.add_difference(fragmentation, actual, "stopped", {}, "not minimal: the search was stopped")
+            raise
+
+    def _search(self) -> None:
         if not self.take_baseline():
             return
         before = len(self.report.findings)
@@ -289,19 +311,18 @@ class _Search:
         failing: list[int] = []
         hangs = 0
         for number, offset in enumerate(offsets, 1):
-            outcome = self.outcome(Fragmentation((offset,)))
-            self.coverage.swept = number
+            fails = self.fails(Fragmentation((offset,)))
+            self.coverage.swept = self.coverage.phases["single cuts"] = number
             if number % 64 == 0 or number == len(offsets):
                 self.tell("single cuts", number, len(offsets))
-            if not outcome.same_as(self.baseline):
+            if fails:
                 failing.append(offset)
-                hangs += outcome.hung
+                hangs += self.last.hung
                 if hangs == _MOST_HANGS:
                     self.coverage.notes.append(
                         f"the target hung {hangs} times: the remaining single cuts were not tried"
                     )
                     break
-        self.coverage.phases["single cuts"] = self.coverage.swept
         return failing
 
     def _drawn(self) -> Fragmentation | None:
@@ -366,22 +387,3 @@ class _Search:
 
 class _Found(Exception):  # noqa: N818 - a signal within this module
     """A drawn delivery failed."""
-
-
-def _headline(fragmentation: Fragmentation, body: bytes, expected: Outcome, actual: Outcome) -> str:
-    kinds = fragmentation.classify(body)
-    if not kinds:
-        place = "the body in one chunk"
-    elif len(kinds) == 1:
-        place = f"a cut {kinds[0].meaning}" if kinds[0] is not None else "an empty chunk"
-    else:
-        place = f"{len(kinds)} cuts ({', '.join(str(kind) for kind in kinds[:4])}{', ...' if len(kinds) > 4 else ''})"
-    if actual.hung:
-        return f"{place} makes the target hang" if len(kinds) < 2 else f"{place} make the target hang"
-    verb = "changes" if len(kinds) < 2 else "change"
-    if actual.error:
-        verb = "makes" if len(kinds) < 2 else "make"
-        return f"{place} {verb} the target raise {actual.error.rsplit('.', 1)[-1]}"
-    if expected.error:
-        return f"{place} {verb} the outcome: an error is expected and a result comes back"
-    return f"{place} {verb} the result"

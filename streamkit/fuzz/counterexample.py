@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from streamkit.case import Case
     from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.targets import Target
+    from streamkit.wire.fragmentation import Fragmentation
 
-__all__ = ["Counterexample", "hexdump"]
+__all__ = ["Counterexample", "headline", "hexdump"]
 
 _MAX_DIFFERENCES = 6
 _MAX_MARKS = 6
@@ -37,6 +38,7 @@ class Counterexample:
         single_cuts: of the single cuts tried, how many fail, by boundary class; empty where that was not looked at.
         swept: how many single cuts were tried.
         notes: further facts, a line each.
+        returns, time_limit: the options with which it was found.
     """
 
     target: Target
@@ -50,6 +52,8 @@ class Counterexample:
     single_cuts: Mapping[str, int] = field(default_factory=dict)
     swept: int = 0
     notes: tuple[str, ...] = ()
+    returns: str = "message"
+    time_limit: float = 10.0
 
     @property
     def token(self) -> str:
@@ -66,7 +70,9 @@ class Counterexample:
     def rerun(self) -> str:
         """How to run the case again."""
         if self.target.importable and self.case.transcript.name:
-            return f"streamkit fuzz {self.target.name} --replay '{self.token}'"
+            options = "" if self.returns == "message" else f" --returns {self.returns}"
+            options += "" if self.time_limit == 10 else f" --time-limit {self.time_limit:g}"
+            return f"streamkit fuzz {self.target.name}{options} --replay '{self.token}'"
         return self.rerun_python
 
     @property
@@ -74,7 +80,9 @@ class Counterexample:
         """The same as a line of Python."""
         target = f'"{self.target.name}"' if self.target.importable else "target"
         transcript = "" if self.case.transcript.name else ", transcript"
-        return f'streamkit.check({target}{transcript}, replay="{self.token}")'
+        options = "" if self.returns == "message" else f', returns="{self.returns}"'
+        options += "" if self.time_limit == 10 else f", time_limit={self.time_limit:g}"
+        return f'streamkit.check({target}{transcript}{options}, replay="{self.token}")'
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding for the result JSON."""
@@ -185,6 +193,26 @@ def _window(text: str, first: int) -> str:
 
 def _shorten(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
+def headline(fragmentation: Fragmentation, body: bytes, expected: Outcome, actual: Outcome) -> str:
+    """Say in one line what a delivery does to a target."""
+    kinds = fragmentation.classify(body)
+    if not kinds:
+        place = "the body in one chunk"
+    elif len(kinds) == 1:
+        place = f"a cut {kinds[0].meaning}" if kinds[0] is not None else "an empty chunk"
+    else:
+        place = f"{len(kinds)} cuts ({', '.join(str(kind) for kind in kinds[:4])}{', ...' if len(kinds) > 4 else ''})"
+    if actual.hung:
+        return f"{place} makes the target hang" if len(kinds) < 2 else f"{place} make the target hang"
+    verb = "changes" if len(kinds) < 2 else "change"
+    if actual.error:
+        verb = "makes" if len(kinds) < 2 else "make"
+        return f"{place} {verb} the target raise {actual.error.rsplit('.', 1)[-1]}"
+    if expected.error:
+        return f"{place} {verb} the outcome: an error is expected and a result comes back"
+    return f"{place} {verb} the result"
 
 
 def hexdump(body: bytes, cuts: tuple[int, ...]) -> list[str]:

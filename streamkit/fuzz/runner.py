@@ -37,6 +37,9 @@ __all__ = ["Runner"]
 _LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")), "<frozen")
 
 
+_LONGEST = 10.0**8  # seconds; a timer takes no more
+
+
 class _OutOfTime(BaseException):
     """Raised inside a target at its time limit. No Exception, so that a target's own handlers let it pass."""
 
@@ -76,7 +79,7 @@ class Runner:
 
     def __init__(self, target: Target, *, limit: float = 10.0) -> None:
         self.target = target
-        self.limit = limit
+        self.limit = min(limit, _LONGEST)
         self.runs = 0
         self._sink = _Sink()
         self._armed = False
@@ -132,7 +135,7 @@ class Runner:
             KeyboardInterrupt: as it came.
         """
         self.runs += 1
-        limit = self.limit if limit is None else limit
+        limit = self.limit if limit is None else min(limit, _LONGEST)
         if self._signals:
             return self._run_here(chunks, limit)
         return self._run_in_thread(chunks, limit)

@@ -126,7 +126,7 @@ def _adapter(target: Any, name: str) -> tuple[str, Callable[[list[bytes]], Any]]
         return _feed_class(target, name)
     if not callable(target):
         hint = " Give its class, not an object: a new one is made for each delivery." if hasattr(target, "feed") else ""
-        raise TargetError(f"{name} is a {type(target).__name__}, which cannot be called.{hint} {_HOW}")
+        raise TargetError(f"{name} is of the type {type(target).__name__}, which cannot be called.{hint} {_HOW}")
     if callable(getattr(target, "feed", None)) and not inspect.isroutine(target):
         raise TargetError(f"{name} is an object with feed(): give its class, or a function that makes one")
     if _is_factory(target):
@@ -185,7 +185,10 @@ def _feed_class(make: Callable[[], Any], name: str) -> tuple[str, Callable[[list
     def call(chunks: list[bytes]) -> Any:
         parser = make()
         if not callable(getattr(parser, "feed", None)):
-            raise TargetError(f"{name} takes no argument and returned a {type(parser).__name__} without feed(). {_HOW}")
+            raise TargetError(
+                f"{name} takes no argument and returned an object without feed(), "
+                f"of the type {type(parser).__name__}. {_HOW}"
+            )
         events = _Events()
         for chunk in chunks:
             events.add(parser.feed(chunk))

@@ -100,7 +100,7 @@ def complaint(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("parsers:Awaits", ["feed() is async: give an async function"]),
         ("parsers:parser", ["Give its class, not an object"]),
         ("parsers:two", ["it must take one argument, the chunks", "'size'"]),
-        ("parsers:none", ["takes no argument and returned a NoneType without feed()"]),
+        ("parsers:none", ["takes no argument and returned an object without feed(), of the type NoneType"]),
     ],
 )
 def test_a_target_that_cannot_be_used(target: str, expected: list[str], capfd: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,7 @@ def test_a_target_that_cannot_be_used(target: str, expected: list[str], capfd: p
         ("../secret", "'../secret' is no transcript name"),
         ("there_is_none.yaml", "no transcript named 'there_is_none.yaml'"),
         ("nowhere/there_is_none.sse", "no transcript named 'nowhere/there_is_none.sse'"),
-        ("openai_chat/boston_weather#2", "holds 1 interactions: there is no #2"),
+        ("openai_chat/boston_weather#2", "holds 1 interaction: there is no #2"),
         ("openai_chat/boston_weather#0", "there is no #0"),
     ],
 )

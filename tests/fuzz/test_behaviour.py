@@ -274,3 +274,43 @@ def test_a_wrong_result_on_recorded_chunks_is_shown_on_the_whole_body_where_that
 
     (finding,) = fuzz(loses_calls, chunked).findings
     assert ("reference", ()) == (finding.oracle, finding.case.fragmentation.cuts)
+
+
+def _lags(chunks: Iterable[bytes]) -> int:
+    listed = list(chunks)
+    time.sleep(0.002)
+    return len(listed)
+
+
+def test_what_was_seen_to_fail_is_reported_where_the_time_is_up() -> None:
+    report = fuzz(_lags, BOSTON, options=Options(max_time=0.5))
+    (finding,) = report.findings
+    assert "not minimal: the search was stopped" in finding.notes
+    assert 1 == len(finding.case.fragmentation)
+    assert report.coverage[0].phases["single cuts"] == report.coverage[0].swept > 0
+
+
+def test_what_was_seen_to_fail_is_reported_after_ctrl_c() -> None:
+    calls = 0
+
+    def interrupted(chunks: Iterable[bytes]) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 100:
+            raise KeyboardInterrupt
+        return len(list(chunks))
+
+    report = fuzz(interrupted, BOSTON)
+    assert report.interrupted
+    assert ["invariance"] == [finding.oracle for finding in report.findings]
+
+
+def test_the_rerun_line_keeps_the_options_that_matter() -> None:
+    options = Options(returns="events", time_limit=2.5, max_single_cuts=0, max_examples=0)
+    finding = fuzz(planted.FirstEventOnly, BOSTON, options=options).findings[0]
+    assert " --returns events --time-limit 2.5 --replay 'sk1:" in finding.rerun
+    assert ', returns="events", time_limit=2.5, replay="sk1:' in finding.rerun_python
+
+
+def test_a_time_limit_of_any_size_is_taken() -> None:
+    assert [] == fuzz(planted.Right, BOSTON, options=Options(time_limit=1e300, max_single_cuts=1)).findings

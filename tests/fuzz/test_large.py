@@ -22,7 +22,9 @@ def test_a_transcript_of_more_than_a_megabyte_stays_within_300_megabytes(tmp_pat
         for number in range(560)
     ]
     events.append({**piece, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    body = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\n" for event in events) + "data: [DONE]\r\n\r\n"
+    body = (
+        "".join(f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\n" for event in events) + "data: [DONE]\r\n\r\n"
+    )
     (tmp_path / "large.sse").write_bytes(body.encode())
     assert len(body) > 1_200_000
     script = (
