@@ -27,7 +27,7 @@ __all__ = ["cli", "main"]
 
 class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command. Whoever reads its output may go away: that ends the output and leaves the exit code as it is."""
+        """Run a command. A reader of its output who goes away ends the output and changes no exit code."""
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
