@@ -66,7 +66,7 @@ def _load(config: pytest.Config, marker: pytest.Mark | None, what: str) -> Trans
         raise UsageError(f"@pytest.mark.streamkit: {error}") from None
 
 
-def _named(transcript: Transcript, names: tuple[str, ...]) -> dict[str, Fragmentation]:
+def _named(transcript: Transcript, names: tuple[Any, ...]) -> dict[str, Fragmentation]:
     """Return the fragmentations of those names, or of all names that the transcript has a use for."""
     from streamkit.errors import UsageError
     from streamkit.wire.boundaries import boundaries
@@ -86,7 +86,7 @@ def _named(transcript: Transcript, names: tuple[str, ...]) -> dict[str, Fragment
         if not transcript.chunks_recorded:
             del found["recorded"]  # it is the same as "whole"
         return found
-    unknown = [name for name in names if name not in found]
+    unknown = [name for name in names if not isinstance(name, str) or name not in found]
     if unknown:
         raise UsageError(
             f"@pytest.mark.streamkit_fragmentations: {transcript.name} has no fragmentation named {unknown[0]!r}; "

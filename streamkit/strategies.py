@@ -9,6 +9,7 @@ bursts, chunk sizes or a yes or no per byte finds as much, and then gets stuck a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ _FAR = 7 * 2**90 + 12_345
 
 
 def fragmentations(
-    transcript: Transcript | bytes | str, *, max_cuts: int | None = None, empty_chunks: bool = False
+    transcript: Transcript | bytes | str | Path, *, max_cuts: int | None = None, empty_chunks: bool = False
 ) -> st.SearchStrategy[Fragmentation]:
     """Generate ways to cut a body into chunks.
 
@@ -94,10 +95,10 @@ def _index(size: int) -> st.SearchStrategy[int]:
     return st.integers(_FAR, _FAR + size - 1).map(lambda drawn: drawn - _FAR)
 
 
-def _body(transcript: Transcript | bytes | str) -> bytes:
+def _body(transcript: Transcript | bytes | str | Path) -> bytes:
     if isinstance(transcript, Transcript):
         return transcript.body
-    if isinstance(transcript, str):
+    if isinstance(transcript, str | Path):
         from streamkit.cassettes import load
 
         return load(transcript).body
@@ -125,7 +126,7 @@ def transcripts(*, dialect: str | None = None) -> st.SearchStrategy[Transcript]:
 
 
 def cases(
-    transcript: Transcript | str | None = None, *, max_cuts: int | None = None, empty_chunks: bool = False
+    transcript: Transcript | str | Path | None = None, *, max_cuts: int | None = None, empty_chunks: bool = False
 ) -> st.SearchStrategy[Case]:
     """Generate deliveries: a transcript and where it is cut.
 
@@ -137,7 +138,7 @@ def cases(
     Returns:
         A strategy that shrinks towards the first transcript, then as `fragmentations` does.
     """
-    if isinstance(transcript, str):
+    if isinstance(transcript, str | Path):
         from streamkit.cassettes import load
 
         transcript = load(transcript)

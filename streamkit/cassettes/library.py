@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
+import zlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,7 +37,8 @@ def load(name: str | Path, *, folder: str | Path | None = None) -> Transcript:
     Args:
         name: a name such as "openai_chat/boston_weather"; a name with "#2" for the second interaction of a cassette;
             or the path of a cassette (.yaml) or of a bare body (.sse).
-        folder: a project's own cassette folder; `cassettes` in the current directory where None.
+        folder: a project's own cassette folder; where None the one that the environment variable STREAMKIT_CASSETTES
+            names, else `cassettes` in the current directory.
 
     Raises:
         CassetteNotFoundError: nothing has that name; the nearest names are given.
@@ -58,7 +62,26 @@ def load(name: str | Path, *, folder: str | Path | None = None) -> Transcript:
     position = int(number or 1)
     if not 1 <= position <= len(transcripts):
         raise UsageError(f"{known} holds {_counted(len(transcripts))}: there is no #{position}")
-    return transcripts[position - 1].renamed(text)
+    return _decoded(transcripts[position - 1].renamed(text))
+
+
+def _decoded(transcript: Transcript) -> Transcript:
+    """Return the transcript as a parser gets it: a body that was stored compressed is decompressed, in one chunk."""
+    coding = (transcript.head.header("content-encoding") or "identity").strip().lower()
+    if coding in ("", "identity") or not transcript.body:
+        return transcript
+    try:
+        body = zlib.decompress(transcript.body, {"gzip": 31, "x-gzip": 31, "deflate": 15}[coding])
+    except KeyError:
+        raise CassetteError(
+            f"{transcript.name}: the body is compressed as {coding!r}, which is not read yet: record it decoded "
+            "(vcrpy: decode_compressed_response=True)"
+        ) from None
+    except zlib.error:
+        return transcript  # the header was kept and the body stored decoded, as some recorders do
+    headers = tuple(header for header in transcript.head.headers if header[0].lower() != "content-encoding")
+    head = replace(transcript.head, headers=headers)
+    return replace(transcript, body=body, head=head, lengths=(), times=(), chunks_recorded=False)
 
 
 def _counted(number: int) -> str:
@@ -87,7 +110,7 @@ def _bundled(folder: Path) -> tuple[Transcript, ...]:
 
 
 def _project_folder(folder: str | Path | None) -> Path:
-    return Path(folder) if folder is not None else Path("cassettes")
+    return Path(folder if folder is not None else os.environ.get("STREAMKIT_CASSETTES") or "cassettes")
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -96,12 +119,12 @@ def _names_in(folder: Path) -> list[str]:
     return sorted(
         path.relative_to(folder).with_suffix("").as_posix()
         for path in folder.rglob("*")
-        if path.suffix in _SUFFIXES and path.is_file()
+        if path.suffix in (*_SUFFIXES, *_BODY_SUFFIXES) and path.is_file()
     )
 
 
 def _file(folder: Path, name: str) -> Path:
-    for suffix in _SUFFIXES:
+    for suffix in (*_SUFFIXES, *_BODY_SUFFIXES):
         path = folder / (name + suffix)
         if path.is_file():
             return path

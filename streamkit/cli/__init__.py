@@ -6,6 +6,7 @@ found. Errors are one line on standard error; `--debug` shows the traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: always, with the exit code.
     """
     state = State()
+    for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show is escaped, and is no error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(
             args=None if argv is None else list(argv), prog_name="streamkit", standalone_mode=False, obj=state

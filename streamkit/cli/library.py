@@ -31,7 +31,12 @@ def list_(as_json: bool) -> int:
     broken: list[str] = []
     for name in cassettes.names():
         try:
-            held = cassettes.load_cassette(cassettes.find(name), name=name).transcripts
+            path = cassettes.find(name)
+            held = (
+                [cassettes.load(name)]
+                if path.suffix == ".sse"
+                else cassettes.load_cassette(path, name=name).transcripts
+            )
         except StreamkitError as error:
             broken.append(str(error))
             continue
@@ -46,20 +51,15 @@ def list_(as_json: bool) -> int:
         table.add_column("bytes", justify="right")
         table.add_column("chunks", justify="right")
         for row in rows:
-            chunks = str(len(row["chunks"])) if row["chunks_recorded"] else "?"
+            chunks = str(len(row["chunks"])) if row["chunks_recorded"] else "unknown"
             origin = "synthetic" if row["synthetic"] else "recorded"
             table.add_row(row["name"], row["dialect"] or "?", row["ending"], origin, str(row["bytes"]), chunks)
-        out.print(table, soft_wrap=False) if out.is_terminal else _plain(out, table, rows)
+        out.width = max([len(row["name"]) for row in rows], default=0) + 80  # as wide as it is, whatever the terminal
+        out.print(table, soft_wrap=False)
     err = console(err=True)
     for line in broken:
         err.print(f"streamkit: error: {line}")
     return 2 if broken else 0
-
-
-def _plain(out: Console, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Print the table as wide as it is: a pipe has no width."""
-    out.width = max([len(row["name"]) for row in rows], default=0) + 80
-    out.print(table, soft_wrap=False)
 
 
 def _facts(transcript: Transcript) -> dict[str, Any]:
@@ -176,7 +176,8 @@ def _print(out: Console, transcript: Transcript, fragmentation: Any, facts: dict
     for event in facts["events"]:
         size = event["end"] - event["start"]
         kind = "" if event["event"] == "message" else f"{event['event']}: "
-        data = event["data"] if len(event["data"]) <= 1000 else event["data"][:1000] + "..."
+        most = max(20, out.width - 20) if out.is_terminal else 1000
+        data = event["data"] if len(event["data"]) <= most else "..." + event["data"][3 - most :]
         out.print(f"  {event['start']:>8} +{size:<6} {kind}{_one_line(data)}")
     if facts["unfinished_bytes"]:
         out.print(f"  {facts['unfinished_bytes']} bytes at the end are an unfinished event, which is discarded")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["campaign_progress"]
 
+_MOST_NAME = 30
+
 
 @contextmanager
 def campaign_progress(title: str = "") -> Iterator[Callable[[Progress], None] | None]:
@@ -25,16 +27,20 @@ def campaign_progress(title: str = "") -> Iterator[Callable[[Progress], None] | 
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=out, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        phase = ""
         task = bar.add_task(title or "starting", total=None)
 
         def listen(progress: Progress) -> None:
-            bar.update(
-                task,
-                description=f"{title + ' ' if title else ''}{progress.transcript} {progress.phase}",
-                completed=progress.done,
-                total=progress.total or None,
-            )
+            nonlocal phase, task
+            name = progress.transcript.rsplit("/", 1)[-1]
+            name = name if len(name) <= _MOST_NAME else name[: _MOST_NAME - 1] + "\u2026"
+            now = f"{name}, {progress.phase}"
+            if now != phase:  # a new task, since the total of one that has it cannot be taken away
+                phase = now
+                bar.remove_task(task)
+                task = bar.add_task(now, total=progress.total or None)
+            bar.update(task, completed=progress.done)
 
         yield listen

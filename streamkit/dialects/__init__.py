@@ -10,6 +10,7 @@ import difflib
 from typing import TYPE_CHECKING, Protocol
 
 from streamkit.errors import UsageError
+from streamkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from streamkit.completion import Completion
-    from streamkit.transcript import Transcript
 
 __all__ = ["Dialect", "Reader", "accumulate", "detect", "get", "names"]
 
@@ -83,11 +83,11 @@ def detect(transcript: Transcript) -> Dialect | None:
     return next((dialect for dialect in registry.values() if dialect.detect(transcript)), None)
 
 
-def accumulate(chunks: Iterable[Buffer], *, dialect: str = "openai_chat") -> Completion:
+def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str = "openai_chat") -> Completion:
     """Return the completion that a stream of chunks carries.
 
     Args:
-        chunks: the body in pieces, cut anywhere.
+        chunks: the body in pieces, cut anywhere; or a transcript, for its recorded chunks.
         dialect: the dialect's name.
 
     Raises:
@@ -96,6 +96,10 @@ def accumulate(chunks: Iterable[Buffer], *, dialect: str = "openai_chat") -> Com
         TruncatedStreamError: the stream ended before it was finished.
             Each holds what had come so far as `partial`.
     """
+    if isinstance(chunks, bytes | bytearray | str | memoryview):
+        raise UsageError("accumulate() takes chunks: write accumulate([body]) for a body in one piece")
+    if isinstance(chunks, Transcript):
+        chunks = chunks.fragment()
     reader = get(dialect).reader()
     for chunk in chunks:
         reader.feed(chunk)

@@ -15,6 +15,7 @@ from streamkit.fuzz.report import Options, Progress, Report
 from streamkit.fuzz.runner import in_own_thread
 from streamkit.fuzz.targets import Target, adapt
 from streamkit.transcript import Transcript
+from streamkit.wire.boundaries import event_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,13 @@ def select(transcripts: Transcript | str | Path | Sequence[Transcript | str | Pa
     chosen = [one if isinstance(one, Transcript) else load(one) for one in listed]  # type: ignore[arg-type]  # one of these
     if not chosen:
         raise UsageError("no transcript: give at least one, or None for the bundled ones")
+    for transcript in chosen:
+        kind = transcript.head.header("content-type") or ""
+        if kind.lower().startswith("text/event-stream") and not event_ends(transcript.body):
+            raise UsageError(
+                f"{transcript.name or 'the transcript'} holds no complete server-sent event in its "
+                f"{len(transcript.body)} bytes: there is nothing that a parser could get wrong"
+            )
     return chosen
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from streamkit.case import Case
 from streamkit.fuzz import sweep
 from streamkit.fuzz.counterexample import Counterexample, headline
-from streamkit.fuzz.minimise import minimise
-from streamkit.fuzz.oracles import Reference, reference_of
+from streamkit.fuzz.minimise import earliest, minimise
+from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
 from streamkit.fuzz.outcome import Outcome
 from streamkit.fuzz.report import Coverage, Options, Progress, Report
 from streamkit.fuzz.runner import Runner
@@ -176,6 +176,7 @@ class _Search:
         reference = self.reference
         if self.baseline.returned:
             verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
+            self.coverage.notes.extend(blind_spots(self.baseline.value, verdict))
             if verdict is not None and not verdict.same:
                 self.add(
                     self._simplest(recorded), "reference", "recorded",
@@ -214,8 +215,8 @@ class _Search:
         if self.baseline.returned and (verdict is None or not verdict.same):
             return ()
         if verdict is not None and not verdict.same:
-            return ("one event a chunk: the target returns, with another wrong result",)
-        return ("delivered one event a chunk, the target returns: it takes a chunk for an event",)
+            return ("delivered one event a chunk, the target returns, with another wrong result",)
+        return ("delivered one event a chunk, the target is right: it does not expect several events in one chunk",)
 
     def _report_unsteady(self, fragmentation: Fragmentation, again: Outcome) -> None:
         self.add(
@@ -238,10 +239,17 @@ class _Search:
                 self.add(
                     fragmentation, "contract", "preserving",
                     expected=self.baseline, actual=actual, found_by=phase,
-                    headline="a delivery failed and then passed: the target is not deterministic",
+                    headline="a delivery failed and then passed: the target keeps state between calls, or is random",
+                    notes=("what it did may depend on the deliveries before this one, and not repeat",),
                 )  # fmt: skip
             return
-        self.add_difference(fragmentation, actual, phase, single)
+        follows = single and sum(single.values()) == self.coverage.swept and actual.returned
+        notes = (
+            ("every cut changes the result: if it follows the chunks on purpose, join its pieces first",)
+            if follows
+            else ()
+        )
+        self.add_difference(fragmentation, actual, phase, single, *notes)
 
     def add_difference(
         self, fragmentation: Fragmentation, actual: Outcome, phase: str, single: dict[str, int], *notes: str
@@ -380,7 +388,7 @@ class _Search:
             self.tell("minimising", done, 0)
             return self.fails(fragmentation)
 
-        small = minimise(failing, fails)
+        small = earliest(minimise(failing, fails), fails, boundaries(self.transcript.body).hot())
         self.limit = self.options.time_limit
         return small
 

@@ -245,4 +245,4 @@ def _row(body: bytes, start: int, cuts: set[int]) -> str:
         else:
             digits += f"{mark}  " if mark == "|" else "   "
     end = "|" if start + 16 in cuts else " "
-    return f"  {start:08x} {digits}{end}  {text}"
+    return f"{start:08x} {digits}{end}  {text}"

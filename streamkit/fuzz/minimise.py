@@ -1,7 +1,8 @@
 """Minimal cuts: the fewest, then the earliest, at which a delivery still fails.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002) over the set of
-cuts: drop halves, then quarters, down to single cuts, until no cut can be dropped. Cuts go; bytes never do.
+cuts: drop halves, then quarters, down to single cuts, until no cut can be dropped. Cuts go; bytes never do. What is
+left is then moved as a whole towards the beginning, as far as it still fails.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["minimise"]
+__all__ = ["earliest", "minimise"]
 
 
 def minimise(
@@ -57,3 +58,29 @@ def minimise(
         else:
             parts = min(len(cuts), parts * 2)
     return Fragmentation(tuple(cuts))
+
+
+def earliest(
+    fragmentation: Fragmentation, fails: Callable[[Fragmentation], bool], hot: Sequence[int], *, attempts: int = 200
+) -> Fragmentation:
+    """Return the same cuts, or the same empty chunk, as early in the body as they still fail.
+
+    Args:
+        fragmentation: one that fails and is minimal.
+        fails: says whether a delivery fails.
+        hot: the offsets of the body at which parsers break, ascending; they are tried before others.
+        attempts: the most deliveries to try.
+    """
+    cuts = fragmentation.cuts
+    if not cuts:
+        return fragmentation
+    if len(set(cuts)) < len(cuts):  # an empty chunk: perhaps one at the very beginning will do
+        start = Fragmentation((0,))
+        if fails(start):
+            return start
+    near = [*range(1, 33), *hot]
+    for first in sorted({offset for offset in near if offset < cuts[0]})[:attempts]:
+        moved = Fragmentation(tuple(cut - cuts[0] + first for cut in cuts))
+        if fails(moved):
+            return moved
+    return fragmentation

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum
 from typing import Any
 
-__all__ = ["NAN", "Record", "differences", "jsonable", "normalise", "scrub"]
+__all__ = ["NAN", "Opaque", "Record", "differences", "jsonable", "normalise", "opaque_parts", "scrub"]
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _MAX_DEPTH = 200
@@ -52,6 +52,48 @@ class Record(dict[str, Any]):
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
 
 
+class Opaque(str):
+    """Stands for a part of a result that nothing can be said of but its type: such parts are always equal."""
+
+    __slots__ = ()
+
+
+def opaque_parts(value: Any, path: str = "") -> list[str]:
+    """Return the paths of the parts of a normal form that cannot be compared, at most five."""
+    if isinstance(value, Opaque):
+        return [f"{path} is {value}".strip()]
+    parts: list[str] = []
+    if isinstance(value, dict):
+        items = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+    else:
+        items = [(f"{path}[{number}]", item) for number, item in enumerate(value)] if isinstance(value, list) else []
+    for inner, item in items:
+        parts.extend(opaque_parts(item, inner))
+        if len(parts) >= 5:
+            break
+    return parts[:5]
+
+
+class _ByEquality:
+    """An object that is compared by the equality that it defines, or by its repr where that raises."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _ByEquality):
+            return False
+        try:
+            return bool(self.value == other.value)
+        except Exception:  # noqa: BLE001 - whatever a target's own class raises
+            return scrub(repr(self.value)) == scrub(repr(other.value))
+
+    __hash__ = None  # type: ignore[assignment]  # not needed
+
+    def __repr__(self) -> str:
+        return scrub(repr(self.value))
+
+
 class _NaN:
     def __repr__(self) -> str:
         return "nan"
@@ -69,7 +111,7 @@ def normalise(value: Any, _depth: int = 0, _inside: frozenset[int] = frozenset()
     if kind is float:
         return NAN if math.isnan(value) else value
     if id(value) in _inside or _depth > _MAX_DEPTH:
-        return f"<a {kind.__name__} inside itself>"
+        return Opaque(f"<a {kind.__name__} inside itself, or very deep>")
     inside = _inside | {id(value)}
     depth = _depth + 1
     if kind is dict:
@@ -104,9 +146,9 @@ def _special(value: Any, depth: int, inside: frozenset[int]) -> Any:  # noqa: PL
     if state:
         return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in state.items()})
     if any("__eq__" in base.__dict__ for base in kind.__mro__[:-1]):
-        return value
+        return _ByEquality(value)
     plain = all("__repr__" not in base.__dict__ for base in kind.__mro__[:-1])
-    return f"<{kind.__name__}>" if plain else scrub(repr(value))
+    return Opaque(f"<{kind.__name__}>") if plain or callable(value) else scrub(repr(value))
 
 
 def _fields(value: Any) -> dict[str, Any] | None:

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit import dialects
 from streamkit.errors import DialectError
-from streamkit.fuzz.normal import Record, normalise
+from streamkit.fuzz.normal import Record, normalise, opaque_parts
 from streamkit.wire.sse import ServerSentEvent, decode
 
 if TYPE_CHECKING:
     from streamkit.completion import Choice, Completion
     from streamkit.transcript import Transcript
 
-__all__ = ["Reference", "Verdict", "reference_of"]
+__all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
 
 _DONE = "[DONE]"
 
@@ -117,6 +117,16 @@ def reference_of(transcript: Transcript) -> Reference | None:
         return Reference(None, type(error).__name__, data)
 
 
+def blind_spots(value: Any, verdict: Verdict | None) -> list[str]:
+    """Say where a pass means less than it seems to: what of a result, in normal form, no oracle can see."""
+    spots = [f"part of the result cannot be compared at all: {part}" for part in opaque_parts(value)]
+    if verdict is None:
+        spots.insert(
+            0, "nothing in the result could be compared with the stream: only that all deliveries give the same"
+        )
+    return spots
+
+
 def _expected(choice: Choice | None) -> dict[str, Any]:
     if choice is None:
         return {"content": "", "tool_calls": [], "finish_reason": None}
@@ -143,9 +153,8 @@ def _report(value: Any, reference: Completion) -> list[dict[str, Any]] | dict[st
             one = _message(message)
             if one is None:
                 return None
-            reason = choice.get("finish_reason")
-            if isinstance(reason, str):
-                one["finish_reason"] = reason
+            if isinstance(choice.get("finish_reason", 0), str | None):  # in this shape, None is a report too
+                one["finish_reason"] = choice["finish_reason"]
             found.append(one)
         return found
     if isinstance(choices, list) and not choices:
@@ -211,7 +220,7 @@ def _fold(payloads: list[Any]) -> list[dict[str, Any]] | None:
 
 def _message_of(choice: dict[str, Any]) -> dict[str, Any]:
     found = _message(choice)
-    return {} if found is None else found
+    return {"finish_reason": choice["finish_reason"], **(found or {})}
 
 
 def _common(expected: dict[str, Any], actual: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -74,9 +74,8 @@ def _load(text: str) -> Any:
     if not colon or not module_name or not attribute:
         raise TargetError(f"{text!r} is no target: write module:attribute, for example mypackage.parser:parse")
     if module_name.endswith(".py"):
-        raise TargetError(
-            f"{text!r}: write the module's name, not its file: {module_name[:-3].replace('/', '.')}:{attribute}"
-        )
+        name = module_name[:-3].replace("/", ".").removeprefix("src.")
+        raise TargetError(f"{text!r}: write the module's name, not its file: {name}:{attribute}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -85,7 +84,8 @@ def _load(text: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise TargetError(
-                f"cannot import {text!r}: there is no module {error.name!r} (looked in {here} too)"
+                f"cannot import {text!r}: there is no module {error.name!r} in {here} or among what is "
+                "installed: install the project, or set PYTHONPATH"
             ) from error
         raise TargetError(f"cannot import {text!r}: {module_name} needs the module {error.name!r}") from error
     except BaseException as error:

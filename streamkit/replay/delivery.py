@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import UsageError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cuts", "Deliveries", "Delivery", "Source", "deliveries"]
 
-Source = Transcript | str | Sequence["Transcript | str"]
+Source = Transcript | str | Path | Sequence["Transcript | str | Path"]
 Cuts = Fragmentation | str | Sequence[int] | None
 
 # A replayed body is as the parser gets it: decoded, and framed by our own chunks.
@@ -87,7 +88,7 @@ def deliveries(source: Source | Delivery, fragmentation: Cuts = None) -> Deliver
     """
     if isinstance(source, Delivery):
         return Deliveries([source])
-    listed: Sequence[Any] = [source] if isinstance(source, Transcript | str) else source
+    listed: Sequence[Any] = [source] if isinstance(source, Transcript | str | Path) else source
     prepared = []
     for one in listed:
         if isinstance(one, Transcript):

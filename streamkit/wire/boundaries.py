@@ -74,7 +74,7 @@ _MEANINGS = {
     BoundaryClass.DONE: "inside [DONE]",
     BoundaryClass.BOM: "inside or right after the byte order mark",
     BoundaryClass.JSON_STRING: "inside a JSON string",
-    BoundaryClass.JSON: "between JSON tokens",
+    BoundaryClass.JSON: "in JSON, outside its strings",
     BoundaryClass.COMMENT: "inside a comment",
     BoundaryClass.VALUE: "inside a field's value",
 }

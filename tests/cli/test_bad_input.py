@@ -85,7 +85,7 @@ def complaint(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         (":right", ["':right' is no target"]),
         ("", ["'' is no target"]),
         ("parsers.py:right", ["not its file: parsers:right"]),
-        ("parsres:right", ["there is no module 'parsres'", "looked in "]),
+        ("parsres:right", ["there is no module 'parsres' in ", "install the project, or set PYTHONPATH"]),
         ("parsers.deep:right", ["cannot import 'parsers.deep:right'"]),
         ("needs:parse", ["needs needs the module 'a_module_that_is_not_there'"]),
         ("explodes:parse", ["importing explodes raised RuntimeError: first line second line"]),

@@ -56,9 +56,9 @@ def test_list_names_the_bundled_transcripts(capfd: pytest.CaptureFixture[str]) -
     heading, *rows = printed(capfd, "list").splitlines()
     assert ["name", "dialect", "ending", "origin", "bytes", "chunks"] == heading.split()
     assert [
-        [BOSTON, "openai_chat", "complete", "recorded", "3220", "?"],
-        [MULTIBYTE, "openai_chat", "complete", "synthetic", "2804", "?"],
-        [CRLF, "openai_chat", "complete", "synthetic", "2859", "?"],
+        [BOSTON, "openai_chat", "complete", "recorded", "3220", "unknown"],
+        [MULTIBYTE, "openai_chat", "complete", "synthetic", "2804", "unknown"],
+        [CRLF, "openai_chat", "complete", "synthetic", "2859", "unknown"],
     ] == [row.split() for row in rows]
 
 

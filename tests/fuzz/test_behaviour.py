@@ -39,7 +39,9 @@ def test_a_parser_that_takes_a_chunk_for_an_event_is_told_so() -> None:
         return [json.loads(chunk[6:]) for chunk in chunks if not chunk.startswith(b"data: [DONE]")]
 
     (finding,) = fuzz(per_chunk, BOSTON).findings
-    assert ("delivered one event a chunk, the target returns: it takes a chunk for an event",) == finding.notes
+    assert (
+        "delivered one event a chunk, the target is right: it does not expect several events in one chunk",
+    ) == finding.notes
 
 
 def test_an_error_is_a_right_answer_to_a_stream_that_is_itself_broken() -> None:
@@ -314,3 +316,43 @@ def test_the_rerun_line_keeps_the_options_that_matter() -> None:
 
 def test_a_time_limit_of_any_size_is_taken() -> None:
     assert [] == fuzz(planted.Right, BOSTON, options=Options(time_limit=1e300, max_single_cuts=1)).findings
+
+
+def test_a_pass_that_means_little_says_so() -> None:
+    def nothing(chunks: Iterable[bytes]) -> None:
+        list(chunks)
+
+    def closure(chunks: Iterable[bytes]) -> dict[str, object]:
+        text = b"".join(chunks)
+        return {"content": "", "later": lambda: text}
+
+    assert "nothing in the result could be compared" in fuzz(nothing, BOSTON).coverage[0].notes[0]
+    (note,) = fuzz(closure, BOSTON).coverage[0].notes
+    assert "part of the result cannot be compared at all: later is <function>" == note
+    assert [] == fuzz(planted.Right, BOSTON).coverage[0].notes
+
+
+def test_an_equality_that_raises_is_no_fault_of_the_campaign() -> None:
+    class Odd:
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("no")
+
+        __hash__ = None  # type: ignore[assignment]  # not needed here
+
+    assert [] == fuzz(lambda chunks: (list(chunks), Odd())[1], BOSTON, options=Options(max_single_cuts=9)).findings
+
+
+def test_a_finish_reason_that_a_completion_lacks_is_seen() -> None:
+    def drops(chunks: Iterable[bytes]) -> dict[str, object]:
+        result = planted.right_function(chunks)
+        return {"choices": [{"index": 0, "message": result, "finish_reason": None}]}
+
+    (finding,) = fuzz(drops, BOSTON, options=Options(max_single_cuts=9)).findings
+    assert "reference" == finding.oracle
+
+
+def test_a_stream_without_a_single_event_is_refused() -> None:
+    with pytest.raises(streamkit.errors.UsageError, match="holds no complete server-sent event in its 5 bytes"):
+        fuzz(planted.Right, Transcript(b"hello", name="hello"))

@@ -48,14 +48,14 @@ def test_a_hexdump_marks_every_cut_and_names_its_place() -> None:
     body = 'data: {"a":"é"}\n\n'.encode()
     assert [
         "cut at 13, inside a UTF-8 character",
-        '  00000000  64 61 74 61 3a 20 7b 22 61 22 3a 22 c3|a9 22 7d   data: {"a":".|."}',
+        '00000000  64 61 74 61 3a 20 7b 22 61 22 3a 22 c3|a9 22 7d   data: {"a":".|."}',
     ] == hexdump(body, (13,))
 
 
 def test_a_cut_between_two_rows_is_marked_in_both() -> None:
     lines = hexdump(b"x" * 40, (16,))
     assert "| " in lines[1]
-    assert lines[2].startswith("  00000010 |78")
+    assert lines[2].startswith("00000010 |78")
 
 
 def test_a_hexdump_of_many_cuts_is_short() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.fuzz.minimise import minimise
+from streamkit.fuzz.minimise import earliest, minimise
 from streamkit.fuzz.sweep import near_pairs, prelude, single_cuts
 from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -50,6 +52,21 @@ def test_the_attempts_are_bounded() -> None:
 
     minimise(Fragmentation.at(*range(1, 1001)), fails, attempts=50)
     assert len(tried) <= 52
+
+
+def test_what_is_left_is_moved_to_the_beginning_as_a_whole() -> None:
+    def short_chunk(fragmentation: Fragmentation) -> bool:
+        return any(b - a == 2 for a, b in pairwise(fragmentation.cuts) if a >= 5)
+
+    assert (5, 7) == earliest(Fragmentation.at(202, 204), short_chunk, [100, 150]).cuts
+    assert (100, 102) == earliest(
+        Fragmentation.at(202, 204), lambda drawn: short_chunk(drawn) and drawn.cuts[0] >= 40, [100, 150]
+    ).cuts
+    assert (202, 204) == earliest(Fragmentation.at(202, 204), lambda drawn: False, [100]).cuts
+
+
+def test_an_empty_chunk_is_shown_at_the_beginning_where_that_will_do() -> None:
+    assert (0,) == earliest(Fragmentation.at(50, 50), lambda drawn: b"" in drawn.chunks(b"x" * 99), []).cuts
 
 
 BODY = 'data: {"a":"é\\n"}\r\n\r\n: ping\n\ndata: [DONE]\n\n'.encode()

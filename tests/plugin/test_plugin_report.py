@@ -61,7 +61,7 @@ def test_a_failing_check_shows_the_counterexample_in_a_section(project: pytest.P
     lines = section(report).splitlines()
     assert HEADLINE == lines[0]
     assert "  cut at 364, inside a UTF-8 character" in lines
-    dump = '    00000160  6f 6e 74 65 6e 74 22 3a 22 47 72 c3|bc c3 9f 65   ontent":"Gr.|...e'
+    dump = '  00000160  6f 6e 74 65 6e 74 22 3a 22 47 72 c3|bc c3 9f 65   ontent":"Gr.|...e'
     assert dump in lines
     assert f"  run again:  {RERUN}" == lines[-1]
 
