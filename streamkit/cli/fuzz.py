@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -85,9 +87,18 @@ def fuzz(
     keep_hypothesis_out_of_here()
     if json_file is not None:
         check_writable(json_file)
+
+    def stuck(report: Report) -> None:
+        """The target can only be stopped together with the process."""
+        if json_file is not None:
+            write_json(json_file, report.to_json())
+        print_report(console(err=json_file == "-"), report)
+        sys.stdout.flush()
+        os._exit(1)
+
     options = Options(seed, max_examples, returns, time_limit, max_time, empty_chunks, max_single_cuts)
     with campaign_progress() as listener:
-        report = run(target, list(transcripts) or None, options=options, replay=replay, listener=listener)
+        report = run(target, list(transcripts) or None, options=options, replay=replay, listener=listener, stuck=stuck)
     for flag, name in ((dialects, "dialect"), (faults, "fault")):
         if flag:
             report.notes.append(f"no mutation of the {name} class exists in this version: only cuts were tried")

@@ -55,6 +55,7 @@ def fuzz(
     options: Options | None = None,
     replay: str | None = None,
     listener: Callable[[Progress], None] | None = None,
+    stuck: Callable[[Report], None] | None = None,
 ) -> Report:
     """Deliver transcripts to a target in every way that is worth trying, and return what was found.
 
@@ -64,6 +65,7 @@ def fuzz(
         options: see Options.
         replay: a case token: only that case is run.
         listener: is told the progress.
+        stuck: see `streamkit.fuzz.campaign.run`.
 
     Raises:
         TargetError: the target cannot be called.
@@ -73,7 +75,7 @@ def fuzz(
     adapted = adapt(target)
     if replay is None:
         chosen = select(transcripts)
-        return in_own_thread(lambda: run(adapted, chosen, options, listener))  # type: ignore[no-any-return]
+        return in_own_thread(lambda: run(adapted, chosen, options, listener, stuck))  # type: ignore[no-any-return]
     token = Token.parse(replay)
     if transcripts is None and not token.name:
         raise UsageError("the token names no transcript: give the transcript too")

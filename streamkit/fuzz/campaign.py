@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit.case import Case
 from streamkit.fuzz import sweep
 from streamkit.fuzz.counterexample import Counterexample, headline
+from streamkit.fuzz.drawn import draw_failing
 from streamkit.fuzz.minimise import earliest, minimise
 from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
 from streamkit.fuzz.outcome import Outcome
@@ -38,6 +39,7 @@ def run(
     transcripts: Sequence[Transcript],
     options: Options | None = None,
     listener: Callable[[Progress], None] | None = None,
+    stuck: Callable[[Report], None] | None = None,
 ) -> Report:
     """Run a campaign.
 
@@ -46,6 +48,8 @@ def run(
         transcripts: what is delivered to it.
         options: see Options.
         listener: is told the progress.
+        stuck: is given the report where a delivery hangs and cannot be given up, since the target swallows every
+            interruption. It should end the process.
 
     Returns:
         The report. Ctrl-C ends the campaign with what was found so far.
@@ -56,12 +60,21 @@ def run(
     options = options if options is not None else Options()
     report = Report(target.name, options.seed)
     started = time.monotonic()
-    with Runner(target, limit=options.time_limit) as runner:
+    search: _Search | None = None
+
+    def give_up() -> None:
+        report.cases, report.seconds = runner.runs, time.monotonic() - started
+        if stuck is not None and search is not None:
+            search.report_stuck()
+            stuck(report)
+
+    with Runner(target, limit=options.time_limit, stuck=give_up) as runner:
         try:
             for transcript in transcripts:
                 coverage = Coverage(transcript.name, len(transcript.body), sweepable=max(0, len(transcript.body) - 1))
                 report.coverage.append(coverage)
-                _Search(runner, transcript, options, coverage, report, started, listener).search()
+                search = _Search(runner, transcript, options, coverage, report, started, listener)
+                search.search()
         except KeyboardInterrupt:
             report.interrupted = True
         except _OutOfBudget:
@@ -121,6 +134,7 @@ class _Search:
         self.baseline_seconds = 0.0
         self.limit = options.time_limit
         self.last = Outcome()
+        self.delivered = transcript.recorded
         self.seen: tuple[Fragmentation, Outcome] | None = None  # the failing delivery with the fewest cuts so far
 
     # -- running
@@ -128,6 +142,7 @@ class _Search:
     def outcome(self, fragmentation: Fragmentation) -> Outcome:
         if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
             raise _OutOfBudget
+        self.delivered = fragmentation
         return self.runner.run(fragmentation.chunks(self.transcript.body), limit=self.limit)
 
     def fails(self, fragmentation: Fragmentation) -> bool:
@@ -261,6 +276,20 @@ class _Search:
             headline=headline(fragmentation, self.transcript.body, self.baseline, actual),
         )  # fmt: skip
 
+    def report_stuck(self) -> None:
+        """Report the delivery that is under way as one that hangs for good."""
+        actual, notes = (
+            Outcome(hung=True),
+            ("not minimal: the target swallows every interruption, an `except:` perhaps",),
+        )
+        facts = {
+            "actual": actual,
+            "found_by": "stuck",
+            "notes": notes,
+            "headline": "the target hangs and cannot be stopped",
+        }
+        self.add(self.delivered, "contract", "preserving", expected=Outcome(value="a result or an error"), **facts)
+
     # -- phases
 
     def search(self) -> None:
@@ -335,45 +364,13 @@ class _Search:
 
     def _drawn(self) -> Fragmentation | None:
         """Let Hypothesis draw deliveries and return one that fails."""
-        import hypothesis
-        from hypothesis import HealthCheck, Phase, Verbosity
-
-        from streamkit.strategies import fragmentations
-
         wanted = self.options.max_examples
         examples = sweep.affordable(len(self.transcript.body), _DEFAULT_EXAMPLES) if wanted is None else wanted
         if examples == 0 or not self.transcript.body:
             return None
-        found: list[Fragmentation] = []
-        made = 0
-
-        def attempt(fragmentation: Fragmentation) -> None:
-            nonlocal made
-            if found:
-                raise _Found
-            made += 1
-            if self.fails(fragmentation):
-                found.append(fragmentation)
-                raise _Found
-            self.tell("drawn", made, examples)
-
-        strategy = fragmentations(self.transcript, empty_chunks=self.options.empty_chunks)
-        settings = hypothesis.settings(
-            max_examples=examples,
-            phases=(Phase.generate,),  # what is found is made minimal by the same means as in the other phases
-            database=None,
-            deadline=None,
-            derandomize=False,
-            print_blob=False,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
+        return draw_failing(
+            self.transcript, examples, self.options, self.fails, lambda n: self.tell("drawn", n, examples)
         )
-        try:
-            settings(hypothesis.seed(self.options.seed)(hypothesis.given(strategy)(attempt)))()
-        except _Found:
-            return found[0]
-        return None
 
     def _minimal(self, failing: Fragmentation) -> Fragmentation:
         """Drop the cuts that are not needed. A delivery that hangs is given less time here than in the campaign."""
@@ -391,7 +388,3 @@ class _Search:
         small = earliest(minimise(failing, fails), fails, boundaries(self.transcript.body).hot())
         self.limit = self.options.time_limit
         return small
-
-
-class _Found(Exception):  # noqa: N818 - a signal within this module
-    """A drawn delivery failed."""

@@ -37,6 +37,7 @@ __all__ = ["Runner"]
 _LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")), "<frozen")
 
 
+_PATIENCE = 20  # interruptions, a tenth of a second apart, that a target may swallow
 _LONGEST = 10.0**8  # seconds; a timer takes no more
 
 
@@ -70,6 +71,8 @@ class Runner:
     Args:
         target: the code under test.
         limit: seconds that one delivery may take.
+        stuck: is called where the target swallows every interruption, so that it can never be given up. What it is
+            called for cannot go on: it should report and end the process.
 
     Attributes:
         runs: deliveries made so far.
@@ -77,8 +80,11 @@ class Runner:
         printed_head: the beginning of that.
     """
 
-    def __init__(self, target: Target, *, limit: float = 10.0) -> None:
+    def __init__(self, target: Target, *, limit: float = 10.0, stuck: Callable[[], None] | None = None) -> None:
         self.target = target
+        self._stuck = stuck
+        self._alarms = 0
+        self._streams = (sys.stdout, sys.stderr)
         self.limit = min(limit, _LONGEST)
         self.runs = 0
         self._sink = _Sink()
@@ -120,8 +126,14 @@ class Runner:
                 signal.setitimer(signal.ITIMER_REAL, left, interval)
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
-        if self._armed:
-            raise _OutOfTime
+        if not self._armed:
+            return
+        self._alarms += 1
+        if self._alarms > _PATIENCE and self._stuck is not None:
+            self._armed = False
+            sys.stdout, sys.stderr = self._streams
+            self._stuck()
+        raise _OutOfTime
 
     def run(self, chunks: list[bytes], *, limit: float | None = None) -> Outcome:
         """Deliver the chunks and return what the target did.
@@ -144,6 +156,7 @@ class Runner:
         if signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
             signal.signal(signal.SIGALRM, self._on_alarm)
         try:
+            self._alarms = 0
             self._armed = True
             # Repeated, in case the target swallows the first one.
             signal.setitimer(signal.ITIMER_REAL, limit, 0.1)
@@ -182,7 +195,7 @@ class Runner:
         return found
 
     def _call(self, chunks: list[bytes], *, own_loop: bool = False) -> Outcome:
-        out, err = sys.stdout, sys.stderr
+        self._streams = out, err = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = self._sink
         try:
             with warnings.catch_warnings():

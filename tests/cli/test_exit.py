@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,30 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code() -> None:
     assert 2 == done.returncode
     assert "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("streamkit: error: no transcript named 'no/such'")
+
+
+def test_a_target_that_swallows_every_interruption_is_reported_and_the_process_ended(tmp_path: Path) -> None:
+    (tmp_path / "swallows.py").write_text(
+        "import time\n"
+        "def parse(chunks):\n"
+        "    while len(list(chunks)) > 1:\n"
+        "        while True:\n"
+        "            try:\n"
+        "                time.sleep(0.01)\n"
+        "            except:\n"
+        "                pass\n"
+        "    return {}\n",
+        "utf-8",
+    )
+    command = [sys.executable, "-m", "streamkit", "fuzz", "swallows:parse", "openai_chat/boston_weather"]
+    done = subprocess.run(
+        [*command, "--time-limit", "0.2", "--json", "result.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (1, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("the target hangs and cannot be stopped")
+    (finding,) = json.loads((tmp_path / "result.json").read_text("utf-8"))["findings"]
+    assert ("contract", {"$hung": True}) == (finding["oracle"], finding["actual"])
