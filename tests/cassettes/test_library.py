@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import streamkit
 from streamkit.cassettes import Cassette, bundled, dump, find, load, names
-from streamkit.errors import CassetteFormatError, CassetteNotFoundError, UsageError
-from streamkit.transcript import Interaction, Request, Transcript
+from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
+from streamkit.transcript import Interaction, Request, ResponseHead, Transcript
 
 REQUEST = Request("POST", "http://x/")
 
@@ -105,3 +108,35 @@ def test_a_folder_in_the_place_of_a_file_is_an_error(tmp_path: Path) -> None:
 
 def test_the_public_load_is_this_one() -> None:
     assert streamkit.load is load
+
+
+@pytest.mark.parametrize(
+    ("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("gzip", lambda body: body)]
+)
+def test_a_body_that_was_stored_compressed_is_given_as_a_parser_gets_it(
+    tmp_path: Path, coding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    body = b"data: hello\n\n"
+    head = ResponseHead(200, "OK", (("Content-Type", "text/event-stream"), ("Content-Encoding", coding)))
+    stored = Transcript(compress(body), head)
+    (tmp_path / "x.yaml").write_bytes(dump(Cassette((Interaction(REQUEST, stored),))))
+    assert body == load("x", folder=tmp_path).body
+
+
+def test_a_coding_that_cannot_be_read_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    head = ResponseHead(200, "OK", (("Content-Encoding", "br"),))
+    (tmp_path / "x.yaml").write_bytes(dump(Cassette((Interaction(REQUEST, Transcript(b"\x0b\x02", head)),))))
+    with pytest.raises(CassetteError, match="decode_compressed_response=True"):
+        load("x", folder=tmp_path)
+
+
+def test_an_environment_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "mine.yaml", b"data: mine\n\n")
+    monkeypatch.setenv("STREAMKIT_CASSETTES", str(tmp_path))
+    assert b"data: mine\n\n" == load("mine").body
+
+
+def test_a_bare_body_in_the_folder_has_a_name_too(tmp_path: Path) -> None:
+    (tmp_path / "bare.sse").write_bytes(b"data: bare\n\n")
+    assert "bare" in names(folder=tmp_path)
+    assert b"data: bare\n\n" == load("bare", folder=tmp_path).body == load("bare.sse", folder=tmp_path).body
