@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Token
@@ -19,7 +20,6 @@ from streamkit.wire.boundaries import event_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 __all__ = ["Counterexample", "Options", "Progress", "Report", "Target", "adapt", "check", "fuzz", "select"]
 
@@ -34,8 +34,8 @@ def select(transcripts: Transcript | str | Path | Sequence[Transcript | str | Pa
 
     if transcripts is None:
         return bundled()
-    listed = transcripts if isinstance(transcripts, list | tuple) else [transcripts]
-    chosen = [one if isinstance(one, Transcript) else load(one) for one in listed]  # type: ignore[arg-type]  # one of these
+    listed = [transcripts] if isinstance(transcripts, Transcript | str | Path) else transcripts
+    chosen = [one if isinstance(one, Transcript) else load(one) for one in listed]
     if not chosen:
         raise UsageError("no transcript: give at least one, or None for the bundled ones")
     for transcript in chosen:
@@ -75,13 +75,13 @@ def fuzz(
     adapted = adapt(target)
     if replay is None:
         chosen = select(transcripts)
-        return in_own_thread(lambda: run(adapted, chosen, options, listener, stuck))  # type: ignore[no-any-return]
+        return in_own_thread(lambda: run(adapted, chosen, options, listener, stuck))
     token = Token.parse(replay)
     if transcripts is None and not token.name:
         raise UsageError("the token names no transcript: give the transcript too")
     chosen = select(token.name if transcripts is None else transcripts)
     case = token.case(next((one for one in chosen if one.sha256.startswith(token.digest)), chosen[0]))
-    return in_own_thread(lambda: run_case(adapted, case, options))  # type: ignore[no-any-return]
+    return in_own_thread(lambda: run_case(adapted, case, options))
 
 
 def check(

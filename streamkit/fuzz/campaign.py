@@ -90,7 +90,7 @@ def run(
 
 
 def run_case(target: Target, case: Case, options: Options | None = None) -> Report:
-    """Deliver one case, judge it as a campaign would, and return a report with at most one finding."""
+    """Deliver one case, judge it as a campaign would, and return the report."""
     options = options if options is not None else Options()
     report = Report(target.name, options.seed)
     started = time.monotonic()
@@ -98,8 +98,11 @@ def run_case(target: Target, case: Case, options: Options | None = None) -> Repo
     report.coverage.append(coverage)
     with Runner(target, limit=options.time_limit) as runner:
         search = _Search(runner, case.transcript, options, coverage, report, started, None)
-        if search.take_baseline() and search.fails(case.fragmentation):
-            search.report_finding(case.fragmentation, "replay", {})
+        try:
+            if search.take_baseline() and search.fails(case.fragmentation):
+                search.report_finding(case.fragmentation, "replay", {})
+        except _OutOfBudget:
+            report.notes.append(f"stopped after max_time={options.max_time:g} seconds: the case was not judged")
         report.cases = runner.runs
     report.seconds = time.monotonic() - started
     return report
@@ -250,20 +253,16 @@ class _Search:
             return
         actual = self.outcome(fragmentation)
         if actual.same_as(self.baseline):
-            if not self.fails(fragmentation):
-                self.add(
-                    fragmentation, "contract", "preserving",
-                    expected=self.baseline, actual=actual, found_by=phase,
-                    headline="a delivery failed and then passed: the target keeps state between calls, or is random",
-                    notes=("what it did may depend on the deliveries before this one, and not repeat",),
-                )  # fmt: skip
+            self.add(
+                fragmentation, "contract", "preserving",
+                expected=self.baseline, actual=actual, found_by=phase,
+                headline="a delivery failed and then passed: the target keeps state between calls, or is random",
+                notes=("what it did may depend on the deliveries before this one, and not repeat",),
+            )  # fmt: skip
             return
-        follows = single and sum(single.values()) == self.coverage.swept and actual.returned
-        notes = (
-            ("every cut changes the result: if it follows the chunks on purpose, join its pieces first",)
-            if follows
-            else ()
-        )
+        notes = []
+        if single and sum(single.values()) == self.coverage.swept and actual.returned:
+            notes.append("every cut changes the result: if it follows the chunks on purpose, join its pieces first")
         self.add_difference(fragmentation, actual, phase, single, *notes)
 
     def add_difference(
@@ -278,17 +277,12 @@ class _Search:
 
     def report_stuck(self) -> None:
         """Report the delivery that is under way as one that hangs for good."""
-        actual, notes = (
-            Outcome(hung=True),
-            ("not minimal: the target swallows every interruption, an `except:` perhaps",),
-        )
-        facts = {
-            "actual": actual,
-            "found_by": "stuck",
-            "notes": notes,
-            "headline": "the target hangs and cannot be stopped",
-        }
-        self.add(self.delivered, "contract", "preserving", expected=Outcome(value="a result or an error"), **facts)
+        self.add(
+            self.delivered, "contract", "preserving",
+            expected=Outcome(value="a result or an error"), actual=Outcome(hung=True), found_by="stuck",
+            headline="the target hangs and cannot be stopped",
+            notes=("not minimal: the target swallows every interruption, an `except:` perhaps",),
+        )  # fmt: skip
 
     # -- phases
 
@@ -298,7 +292,8 @@ class _Search:
         try:
             self._search()
         except (KeyboardInterrupt, _OutOfBudget):
-            if self.seen is not None and len(self.report.findings) == before:
+            reported = any(finding.oracle == "invariance" for finding in self.report.findings[before:])
+            if self.seen is not None and not reported:
                 fragmentation, actual = self.seen
                 self.add_difference(fragmentation, actual, "stopped", {}, "not minimal: the search was stopped")
             raise

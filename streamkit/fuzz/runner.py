@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamkit.errors import TargetError
 from streamkit.fuzz.normal import normalise, scrub
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz.targets import Target
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "in_own_thread"]
+
+_T = TypeVar("_T")
 
 
 _LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")), "<frozen")
@@ -243,24 +245,24 @@ def _where(error: BaseException) -> str:
     return f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno}"
 
 
-def in_own_thread(work: Callable[[], Any]) -> Any:
+def in_own_thread(work: Callable[[], _T]) -> _T:
     """Call `work` in a thread of its own if this thread has a running event loop, else here."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    box: list[Any] = []
+    box: list[_T] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            box.append((True, work()))
+            box.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
-            box.append((False, error))
+            errors.append(error)
 
     thread = threading.Thread(target=run, name="streamkit-check")
     thread.start()
     thread.join()
-    good, value = box[0]
-    if not good:
-        raise value
-    return value
+    if errors:
+        raise errors[0]
+    return box[0]

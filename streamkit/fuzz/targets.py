@@ -132,7 +132,7 @@ def _adapter(target: Any, name: str) -> tuple[str, Callable[[list[bytes]], Any]]
     if _is_factory(target):
         return _feed_class(target, name)
     _check_call(target, name, ((),), "it must take one argument, the chunks")
-    inner = target if inspect.isroutine(target) else getattr(target, "func", getattr(target, "__call__", target))  # noqa: B004
+    inner = target if inspect.isroutine(target) else getattr(target, "func", getattr(target, "__call__", target))  # noqa: B004 - its signature is looked at, not whether it is there
     if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
         return "async function", lambda chunks: _call_async(target, chunks)
     return "function", lambda chunks: _drain(target(iter(chunks)))

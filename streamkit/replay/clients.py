@@ -39,7 +39,10 @@ def openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any
     library, http = _libraries()
     transport = httpx_transport(source, fragmentation, module=http)
     options = {"api_key": "replayed", "max_retries": 0, **options}
-    return library.OpenAI(http_client=http.Client(transport=transport, trust_env=False), **options)  # type: ignore[no-any-return]
+    client: openai_module.OpenAI = library.OpenAI(
+        http_client=http.Client(transport=transport, trust_env=False), **options
+    )
+    return client
 
 
 def async_openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any) -> openai_module.AsyncOpenAI:
@@ -47,7 +50,10 @@ def async_openai(source: Source | Delivery, fragmentation: Cuts = None, **option
     library, http = _libraries()
     transport = httpx_transport(source, fragmentation, module=http)
     options = {"api_key": "replayed", "max_retries": 0, **options}
-    return library.AsyncOpenAI(http_client=http.AsyncClient(transport=transport, trust_env=False), **options)  # type: ignore[no-any-return]
+    client: openai_module.AsyncOpenAI = library.AsyncOpenAI(
+        http_client=http.AsyncClient(transport=transport, trust_env=False), **options
+    )
+    return client
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -356,3 +356,32 @@ def test_a_finish_reason_that_a_completion_lacks_is_seen() -> None:
 def test_a_stream_without_a_single_event_is_refused() -> None:
     with pytest.raises(streamkit.errors.UsageError, match="holds no complete server-sent event in its 5 bytes"):
         fuzz(planted.Right, Transcript(b"hello", name="hello"))
+
+
+def test_a_failure_that_comes_and_goes_is_never_lost() -> None:
+    seen: dict[int, int] = {}
+
+    def every_other_time(chunks: Iterable[bytes]) -> str:
+        lengths = [len(chunk) for chunk in chunks]
+        if len(lengths) != 2:
+            return "right"
+        seen[lengths[0]] = seen.get(lengths[0], 0) + 1
+        return "wrong" if seen[lengths[0]] % 2 else "right"
+
+    (finding,) = fuzz(every_other_time, BOSTON).findings
+    assert finding.oracle in ("contract", "invariance")
+
+
+def test_a_case_that_is_run_again_keeps_to_its_budget_of_time() -> None:
+    token = f"sk1:{BOSTON}@bc7d72dd69d9:99"
+    report = fuzz(_lags, options=Options(max_time=1e-9), replay=token)
+    assert "the case was not judged" in report.notes[0]
+
+
+def test_what_was_seen_to_fail_is_reported_beside_a_wrong_baseline_too() -> None:
+    def lags_and_loses(chunks: Iterable[bytes]) -> dict[str, object]:
+        time.sleep(0.002)
+        return {"content": "", "tool_calls": [], "reads": len(list(chunks))}
+
+    report = fuzz(lags_and_loses, BOSTON, options=Options(max_time=0.5))
+    assert ["reference", "invariance"] == [finding.oracle for finding in report.findings]
