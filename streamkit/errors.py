@@ -8,6 +8,8 @@ Two families, split by who has to act::
     +- CassetteError                a cassette file
     |  +- CassetteNotFoundError     no cassette of that name
     |  +- CassetteFormatError       the file is not a cassette that this version can read
+    |  +- CassetteLockedError       another writer holds the cassette
+    |  +- UnmatchedRequestError     no recorded interaction answers a request
     +- TargetError                  the code under test cannot be called
     +- LimitError                   a limit that the caller set was reached
     +- DialectError                 the stream says something that the dialect cannot take
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CassetteError",
     "CassetteFormatError",
+    "CassetteLockedError",
     "CassetteNotFoundError",
     "DialectError",
     "LimitError",
@@ -39,6 +42,7 @@ __all__ = [
     "TargetError",
     "TokenError",
     "TruncatedStreamError",
+    "UnmatchedRequestError",
     "UsageError",
 ]
 
@@ -104,6 +108,53 @@ class CassetteFormatError(CassetteError):
         self.line = line
         self.reason = reason
         super().__init__(f"{path}:{line}: {reason}" if line is not None else f"{path}: {reason}")
+
+
+class CassetteLockedError(CassetteError):
+    """Another writer held a cassette for longer than we would wait; nothing was written.
+
+    Attributes:
+        path: the cassette.
+    """
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.path = path
+        super().__init__(
+            f"{path}: another writer has held this cassette for {seconds:g} seconds; nothing was written. "
+            "Let tests that record run one after the other, or give each its own cassette."
+        )
+
+
+class UnmatchedRequestError(CassetteError):
+    """A request was made that no recorded interaction answers, and nothing may be recorded.
+
+    Attributes:
+        reason: one of the reasons of `streamkit.replay.MissReason`.
+        method: of the request.
+        url: of the request, after redaction.
+        path: the cassette.
+        nearest: the recorded request that is most like it, as (method, URL), or None.
+        differences: what differs from the nearest, one line each.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        method: str,
+        url: str,
+        path: str,
+        nearest: tuple[str, str] | None = None,
+        differences: Sequence[str] = (),
+    ) -> None:
+        self.reason = reason
+        self.method = method
+        self.url = url
+        self.path = path
+        self.nearest = nearest
+        self.differences = tuple(differences)
+        super().__init__(message)
 
 
 class TargetError(StreamkitError):

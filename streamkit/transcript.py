@@ -25,10 +25,20 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Ending(StrEnum):
-    """Why a stream stopped."""
+    """Why a stream stopped.
+
+    Attributes:
+        COMPLETE: the stream was over.
+        TRUNCATED: HTTP ended the body properly, and the stream was not over.
+        INCOMPLETE: the connection was closed before the end of the body that HTTP had announced.
+        RESET: the connection broke.
+        TIMEOUT: nothing came for longer than the client would wait.
+        CLIENT_CLOSED: the client stopped reading, after the last event or before it.
+    """
 
     COMPLETE = "complete"
     TRUNCATED = "truncated"
+    INCOMPLETE = "incomplete"
     RESET = "reset"
     TIMEOUT = "timeout"
     CLIENT_CLOSED = "client_closed"
@@ -88,6 +98,8 @@ class Transcript:
         synthetic: no server sent these bytes.
         source: where they come from, in words.
         request: what was asked, where known.
+        error: what the recording client's library raised at the end, as "library.Class: message"; "" for nothing.
+        missing: bytes of the last HTTP chunk, or of the announced body, that never came.
     """
 
     body: bytes
@@ -101,6 +113,8 @@ class Transcript:
     synthetic: bool = False
     source: str = ""
     request: Request | None = field(default=None, compare=False)
+    error: str = ""
+    missing: int = 0
 
     def __post_init__(self) -> None:
         lengths = tuple(self.lengths) or (len(self.body),)

@@ -6,7 +6,8 @@ beyond it stands in `response.streamkit`.
 
 from __future__ import annotations
 
-from streamkit.cassettes.format import Cassette, dump, load_cassette
+from streamkit.cassettes.format import Cassette, load_cassette
 from streamkit.cassettes.library import bundled, find, load, names
+from streamkit.cassettes.writing import dump
 
 __all__ = ["Cassette", "bundled", "dump", "find", "load", "load_cassette", "names"]

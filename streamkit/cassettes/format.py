@@ -11,12 +11,15 @@
           format: 1
           dialect: openai_chat
           ending: complete
+          error: httpx2.ReadError: ...      # what the client library raised there, where it raised
+          missing: 12                       # bytes of the last HTTP chunk that were announced and never came
           chunks: [[0, 120], [35, 99]]      # milliseconds after the head, bytes; the bytes add up to the body
           chunks_recorded: true             # false: the network's chunks are not known
           synthetic: false                  # true: no server sent these bytes
           source: where the bytes come from
 
-A cassette without that key, as vcrpy writes it, is a transcript of one chunk. Unknown keys beside ours inside
+A cassette without that key, as vcrpy writes it, is a transcript of one chunk; an ordinary response, which is no stream,
+is written without it too. Unknown keys beside ours inside
 `response` survive a re-save by vcrpy; on the interaction or at top level they would be dropped, so nothing of ours
 stands there. Only plain YAML is read: no tag can make a Python object.
 """
@@ -26,24 +29,30 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from streamkit.errors import CassetteFormatError, UsageError
+from streamkit.cassettes.files import read_file
+from streamkit.errors import CassetteFormatError
 from streamkit.transcript import Ending, Interaction, Request, ResponseHead, Transcript
 
-__all__ = ["FORMAT", "Cassette", "dump", "load_cassette", "parse"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CONVERTERS", "FORMAT", "Cassette", "load_cassette", "parse", "stream_entry", "stream_facts"]
 
 #: The version of `response.streamkit` that this version reads and writes.
 FORMAT = 1
 
+#: Version: what makes the next version's mapping out of it. Reading goes through as many as it takes.
+CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# YAML folds these line breaks, or takes them for a mark of the encoding, so they must be escaped in quotes.
-_NOT_IN_BLOCK = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
+# An alias may stand for what holds aliases again; nothing honest holds this many values.
+_MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,12 +82,16 @@ _Loader.add_constructor("tag:yaml.org,2002:python/unicode", _scalar)
 class _Faults:
     """Raises the format error for a place in the document, given as a path of keys and indexes."""
 
-    def __init__(self, path: str, root: yaml.Node) -> None:
+    def __init__(self, path: str, root: yaml.Node | None = None) -> None:
         self.path = path
         self.root = root
 
     def at(self, place: tuple[str | int, ...], reason: str) -> CassetteFormatError:
+        where = ".".join(str(step) for step in place)
+        text = f"{where}: {reason}" if where else reason
         node = self.root
+        if node is None:
+            return CassetteFormatError(self.path, text)
         for step in place:
             if isinstance(step, str) and isinstance(node, yaml.MappingNode):
                 inner = next((value for key, value in node.value if key.value == step), None)
@@ -89,8 +102,7 @@ class _Faults:
             if inner is None:
                 break
             node = inner
-        where = ".".join(str(step) for step in place)
-        return CassetteFormatError(self.path, f"{where}: {reason}" if where else reason, line=node.start_mark.line + 1)
+        return CassetteFormatError(self.path, text, line=node.start_mark.line + 1)
 
 
 def load_cassette(path: str | Path, *, name: str | None = None) -> Cassette:
@@ -103,13 +115,9 @@ def load_cassette(path: str | Path, *, name: str | None = None) -> Cassette:
 
     Raises:
         CassetteFormatError: the file is no cassette, or one of a newer format; it names path, line and reason.
+        LimitError: the file is larger than any cassette should be.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CassetteFormatError(str(path), f"cannot be read: {error.strerror or error}") from error
-    return parse(raw, path=str(path), name=name)
+    return parse(read_file(Path(path)), path=str(path), name=name)
 
 
 def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> Cassette:
@@ -117,6 +125,8 @@ def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> C
     try:
         loader = _Loader(raw)
         root = loader.get_single_node()
+        if root is not None and _values(root, {}) > _MOST_VALUES:
+            raise CassetteFormatError(path, "aliases that stand for aliases: no cassette needs that", line=1)
         document = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -142,6 +152,19 @@ def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> C
         label = name if number == 0 else f"{name}#{number + 1}"
         interactions.append(_interaction(entry, ("interactions", number), label, fault))
     return Cassette(tuple(interactions))
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for once its aliases are written out."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES  # what holds itself has no end
+        inner: list[Any] = []
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        known[id(node)] = 1 + sum(_values(part, known) for part in inner)
+    return known[id(node)]
 
 
 def _interaction(entry: Any, place: tuple[str | int, ...], name: str, fault: _Faults) -> Interaction:
@@ -187,12 +210,47 @@ def _response(
     here = (*place, "streamkit")
     if not isinstance(ours, dict):
         raise fault.at(here, "a mapping is expected")
-    facts = _stream_facts(ours, here, len(body), fault) if "streamkit" in entry else {}
+    facts = _facts(ours, here, len(body), fault) if "streamkit" in entry else {}
     return Transcript(body=body, head=head, name=name, request=request, **facts)
 
 
-def _stream_facts(ours: dict[str, Any], place: tuple[str | int, ...], size: int, fault: _Faults) -> dict[str, Any]:
+def stream_facts(entry: dict[str, Any], size: int, *, path: str = "(cassette)") -> dict[str, Any]:
+    """Return what a mapping like `response.streamkit` says, as arguments for a Transcript.
+
+    Args:
+        entry: the mapping, as `stream_entry` makes it.
+        size: bytes of the body.
+        path: the file, for messages.
+
+    Raises:
+        CassetteFormatError: the mapping is of a newer format, or does not fit the body.
+    """
+    return _facts(entry, ("streamkit",), size, _Faults(path))
+
+
+def stream_entry(transcript: Transcript) -> dict[str, Any]:
+    """Return the mapping that stands under `response.streamkit` for a transcript."""
+    entry: dict[str, Any] = {"format": FORMAT}
+    if transcript.dialect is not None:
+        entry["dialect"] = transcript.dialect
+    entry["ending"] = str(transcript.ending)
+    if transcript.error:
+        entry["error"] = transcript.error
+    if transcript.missing:
+        entry["missing"] = transcript.missing
+    entry["chunks"] = [[at, length] for at, length in zip(transcript.times, transcript.lengths, strict=True)]
+    entry["chunks_recorded"] = transcript.chunks_recorded
+    entry["synthetic"] = transcript.synthetic
+    if transcript.source:
+        entry["source"] = transcript.source
+    return entry
+
+
+def _facts(ours: dict[str, Any], place: tuple[str | int, ...], size: int, fault: _Faults) -> dict[str, Any]:
     version = ours.get("format")
+    while type(version) is int and version in CONVERTERS:
+        ours = CONVERTERS[version](ours)
+        version = ours.get("format")
     if type(version) is not int or version < 1:
         raise fault.at((*place, "format"), f"`format` is {version!r}: a whole number is expected")
     if version > FORMAT:
@@ -212,7 +270,10 @@ def _stream_facts(ours: dict[str, Any], place: tuple[str | int, ...], size: int,
     if ending not in list(Ending):
         raise fault.at((*place, "ending"), f"{ending!r} is none of: {', '.join(Ending)}")
     facts["ending"] = Ending(ending)
-    for key in ("dialect", "source"):
+    facts["missing"] = ours.get("missing", 0)
+    if type(facts["missing"]) is not int or facts["missing"] < 0:
+        raise fault.at((*place, "missing"), f"{facts['missing']!r}: a number of bytes is expected")
+    for key in ("dialect", "error", "source"):
         if ours.get(key) is not None:
             if not isinstance(ours[key], str):
                 raise fault.at((*place, key), f"{ours[key]!r}: a text is expected")
@@ -271,95 +332,3 @@ def _headers(headers: Any, place: tuple[str | int, ...], fault: _Faults) -> tupl
                 raise fault.at((*place, str(name)), "a text or a list of texts is expected")
             found.append((str(name), value.decode("latin-1") if isinstance(value, bytes) else str(value)))
     return tuple(found)
-
-
-# -- writing
-
-
-class _Dumper(yaml.SafeDumper):
-    pass
-
-
-class _Flow(list[Any]):
-    """A list that is written on one line."""
-
-
-def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    block = "\n" in text and _NOT_IN_BLOCK.search(text) is None
-    style = "|" if block else '"' if _NOT_IN_BLOCK.search(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-def _write_flow(dumper: yaml.SafeDumper, values: _Flow) -> yaml.Node:
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
-
-
-_Dumper.add_representer(str, _write_text)
-_Dumper.add_representer(_Flow, _write_flow)
-
-
-def dump(cassette: Cassette) -> bytes:
-    """Return the bytes of a cassette file. The same cassette always gives the same bytes.
-
-    Text bodies are block literals, so that a diff reads as events. A body that is not UTF-8 is binary.
-
-    Raises:
-        UsageError: what would be written does not read back as the same bytes.
-    """
-    document = {
-        "version": 1,
-        "interactions": [
-            {"request": _request_entry(i.request), "response": _response_entry(i.transcript)}
-            for i in cassette.interactions
-        ],
-    }
-    text = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=False
-    )
-    raw: bytes = text.encode("utf-8")
-    again = parse(raw)
-    for old, new in zip(cassette.transcripts, again.transcripts, strict=True):
-        if old.body != new.body:
-            raise UsageError(f"the body of {old.name or 'a transcript'} does not survive YAML: nothing was written")
-    return raw
-
-
-def _text(data: bytes) -> str | bytes:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
-
-
-def _header_entry(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
-    entry: dict[str, list[str]] = {}
-    for name, value in headers:
-        entry.setdefault(name, []).append(value)
-    return entry
-
-
-def _request_entry(request: Request) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "uri": request.url,
-        "body": _text(request.body) if request.body else None,
-        "headers": _header_entry(request.headers),
-    }
-
-
-def _response_entry(transcript: Transcript) -> dict[str, Any]:
-    ours: dict[str, Any] = {"format": FORMAT}
-    if transcript.dialect is not None:
-        ours["dialect"] = transcript.dialect
-    ours["ending"] = str(transcript.ending)
-    ours["chunks"] = _Flow([at, length] for at, length in zip(transcript.times, transcript.lengths, strict=True))
-    ours["chunks_recorded"] = transcript.chunks_recorded
-    ours["synthetic"] = transcript.synthetic
-    if transcript.source:
-        ours["source"] = transcript.source
-    return {
-        "status": {"code": transcript.head.status, "message": transcript.head.reason},
-        "headers": _header_entry(transcript.head.headers),
-        "body": {"string": _text(transcript.body)},
-        "streamkit": ours,
-    }
