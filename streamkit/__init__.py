@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamkit import wire as wire
     from streamkit.case import Case as Case
     from streamkit.cassettes import load as load
+    from streamkit.cassettes.redaction import Redaction as Redaction
     from streamkit.completion import Choice as Choice
     from streamkit.completion import Completion as Completion
     from streamkit.completion import ToolCall as ToolCall
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from streamkit.errors import StreamkitError as StreamkitError
     from streamkit.fuzz import Report as Report
     from streamkit.fuzz import check as check
+    from streamkit.replay.clock import VirtualClock as VirtualClock
+    from streamkit.replay.use import use_cassette as use_cassette
     from streamkit.transcript import Chunk as Chunk
     from streamkit.transcript import Ending as Ending
     from streamkit.transcript import Transcript as Transcript
@@ -46,6 +49,7 @@ _HOMES = {
     "Ending": "streamkit.transcript",
     "Fragmentation": "streamkit.wire.fragmentation",
     "OracleFailure": "streamkit.errors",
+    "Redaction": "streamkit.cassettes.redaction",
     "Report": "streamkit.fuzz",
     "SSEDecoder": "streamkit.wire.sse",
     "SSEEncoder": "streamkit.wire.sse",
@@ -53,9 +57,11 @@ _HOMES = {
     "StreamkitError": "streamkit.errors",
     "ToolCall": "streamkit.completion",
     "Transcript": "streamkit.transcript",
+    "VirtualClock": "streamkit.replay.clock",
     "accumulate": "streamkit.dialects",
     "check": "streamkit.fuzz",
     "load": "streamkit.cassettes",
+    "use_cassette": "streamkit.replay.use",
 }
 _MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "strategies", "wire")
 

@@ -17,6 +17,7 @@ Two families, split by who has to act::
        +- ProviderError             the provider reported an error inside the stream
        +- TruncatedStreamError      the stream ended before it was finished
     OracleFailure(AssertionError)   the code under test is wrong
+    StreamkitWarning(UserWarning)   something was left in a way that a test should not leave it
 
 Replayed transport errors are not here: they are the client library's own exceptions.
 """
@@ -39,6 +40,7 @@ __all__ = [
     "PayloadError",
     "ProviderError",
     "StreamkitError",
+    "StreamkitWarning",
     "TargetError",
     "TokenError",
     "TruncatedStreamError",
@@ -203,6 +205,10 @@ class ProviderError(DialectError):
 
 class TruncatedStreamError(DialectError):
     """The stream ended with neither a finish reason nor the terminal event of its dialect."""
+
+
+class StreamkitWarning(UserWarning):
+    """Something was left in a way that a test should not leave it, such as an open stream."""
 
 
 class OracleFailure(AssertionError):  # noqa: N818 - it reports the code under test, not an error of ours

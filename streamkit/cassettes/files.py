@@ -80,7 +80,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of this file left behind when they were killed. The caller holds the lock, or owns the file."""
+    """Remove what writers of this file left behind when they were killed; the caller is its only writer now."""
     for left in path.parent.glob(f".{_literal(path.name)}.*.part"):
         with suppress(OSError):
             left.unlink()
@@ -150,7 +150,8 @@ def inside(folder: Path, name: str, *, suffix: str = ".yaml") -> Path:
         UsageError: the name is empty or leads out of the folder, by itself or through a link.
     """
     plain = Path(name)
-    if not name or "\0" in name or plain.is_absolute() or plain.drive or ".." in plain.parts or plain.parts in ((), (".",)):
+    leads_out = plain.is_absolute() or plain.drive or ".." in plain.parts
+    if not plain.name or "\0" in name or leads_out:
         raise UsageError(f"{name!r} is no cassette name: names are like 'weather' or 'chat/weather', below {folder}")
     path = folder / (name if name.endswith((suffix, ".yml")) else name + suffix)
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):

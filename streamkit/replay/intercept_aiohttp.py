@@ -1,0 +1,236 @@
+"""aiohttp under a cassette: the payload's reader notes what the connection feeds it, and a replayed one feeds itself.
+
+vcrpy builds requests, follows redirects and keeps cookies; of its functions the two that join a body are replaced.
+aiohttp decompresses before anybody can look, so a compressed body is recorded as the program gets it, without the
+header that names its coding.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import ClientResponse, StreamReader
+from vcr.stubs import aiohttp_stubs
+
+from streamkit.replay.conversion import FORM
+from streamkit.replay.delivery import Delivery, ReadTimedOutError
+from streamkit.transcript import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamkit.replay.recording import Recording
+    from streamkit.replay.stream_cassette import StreamCassette
+
+__all__ = ["patches"]
+
+_FAILURES = {
+    Ending.INCOMPLETE: (
+        aiohttp.ClientPayloadError,
+        "Response payload is not completed: the connection was closed here when this was recorded",
+    ),
+    Ending.RESET: (aiohttp.ClientPayloadError, "the connection was reset here when this was recorded"),
+    Ending.TIMEOUT: (aiohttp.SocketTimeoutError, "Timeout on reading data from socket"),
+    Ending.CLIENT_CLOSED: (aiohttp.ClientPayloadError, "the recording ends here: its client closed the stream"),
+}
+
+# Seconds that the request being made waits for the next bytes.
+_READ_TIMEOUT: ContextVar[float | None] = ContextVar("_READ_TIMEOUT", default=None)
+
+
+def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
+    """Return the patches of vcrpy's functions and, on top of its own, of the session's method."""
+    real_record, real_build = aiohttp_stubs.record_response, aiohttp_stubs.build_response
+    request = aiohttp_stubs.vcr_request(cassette, _original())
+
+    @wraps(request)
+    async def _request(session: Any, method: str, url: Any, **options: Any) -> Any:
+        form = FORM.set(options.get("json") is None)
+        timeout = _READ_TIMEOUT.set(_read_timeout(session, options.get("timeout")))
+        try:
+            return await request(session, method, url, **options)
+        finally:
+            FORM.reset(form)
+            _READ_TIMEOUT.reset(timeout)
+
+    async def record_response(holder: Any, sent: Any, response: Any) -> None:
+        if holder is not cassette or response.content is None or response.closed:
+            await real_record(holder, sent, response)
+            return
+        recording = cassette.reserve(sent)
+        if recording is not None:
+            _tap(response, recording)
+
+    def build_response(sent: Any, recorded: dict[str, Any], history: Any) -> Any:
+        response = real_build(sent, recorded, history)
+        if "streamkit" in recorded:
+            _replay(response, cassette.deliver(sent, recorded))
+        return response
+
+    return [
+        (aiohttp_stubs, "record_response", record_response),
+        (aiohttp_stubs, "build_response", build_response),
+        (aiohttp.ClientSession, "_request", _request),
+    ]
+
+
+def _original() -> Any:
+    from vcr import patch
+
+    return patch._AiohttpClientSessionRequest
+
+
+def _read_timeout(session: Any, timeout: Any) -> float | None:
+    if timeout is None or not isinstance(timeout, aiohttp.ClientTimeout):
+        timeout = getattr(session, "timeout", None)
+    seconds: float | None = getattr(timeout, "sock_read", None)
+    return seconds or None
+
+
+# -- recording
+
+
+def _tap(response: Any, recording: Recording) -> None:
+    """Note what has come, and let the reader note what comes."""
+    compressed = bool(response.headers.get("Content-Encoding"))
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in response.raw_headers
+        if not (compressed and name.lower() in (b"content-encoding", b"content-length"))
+    ]
+    recording.begin(response.status, response.reason or "", headers)
+    reader = response.content
+    for data in _buffered(reader):
+        recording.note(data)
+    failure = reader.exception()
+    if failure is not None:
+        recording.fail(failure, _ending(failure))
+    elif reader.is_eof():
+        recording.end()
+    else:
+        # The reader has no place for an attribute, and the connection holds on to it: it changes its class.
+        reader.__class__ = type("RecordedStreamReader", (_RecordedReader,), {"__slots__": (), "recording": recording})
+        for name in ("close", "release"):
+            setattr(response, name, _closing(getattr(response, name), recording))
+
+
+def _buffered(reader: Any) -> list[bytes]:
+    """Return what was fed before anybody read, in the pieces in which it came."""
+    data = b"".join(reader._buffer)
+    ends = [end for end in (reader._http_chunk_splits or ()) if end <= len(data)]
+    pieces, start = [], 0
+    for end in ends:
+        pieces.append(data[start:end])
+        start = end
+    return [*pieces, data[start:]]
+
+
+def _closing(method: Callable[[], Any], recording: Recording) -> Callable[[], Any]:
+    def close() -> Any:
+        # A release after the last byte is the ordinary end, and the reader has told it already.
+        recording.stop(Ending.CLIENT_CLOSED)
+        return method()
+
+    return close
+
+
+class _RecordedReader(StreamReader):
+    """Notes what the connection feeds, and how it ends. The class of each reader holds its recording."""
+
+    __slots__ = ()
+    recording: Recording
+
+    def feed_data(self, data: bytes, size: int = 0) -> bool:
+        self.recording.note(data)
+        return bool(super().feed_data(data, size))
+
+    def feed_eof(self) -> None:
+        self.recording.end()
+        super().feed_eof()
+
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+        self.recording.fail(exc, _ending(exc, *cause))
+        super().set_exception(exc, *cause)
+
+
+def _ending(error: BaseException, cause: object = None) -> Ending:
+    if isinstance(error, TimeoutError):
+        return Ending.TIMEOUT
+    if any(isinstance(one, OSError) for one in (error, error.__cause__, cause)):
+        return Ending.RESET
+    return Ending.INCOMPLETE if isinstance(error, aiohttp.ClientPayloadError) else Ending.RESET
+
+
+# -- replay
+
+
+class _ReplayedResponse(aiohttp_stubs.MockClientResponse):  # type: ignore[misc]  # vcrpy ships no types
+    """vcrpy's stand-in for a response, with aiohttp's own reading."""
+
+    read = ClientResponse.read
+    text = ClientResponse.text
+    json = ClientResponse.json
+
+    def release(self) -> Any:
+        self.content.delivery.finished()
+        return aiohttp.helpers.noop()
+
+    def close(self) -> None:
+        content = self.content
+        if isinstance(content, _ReplayedReader):
+            content.delivery.finished()
+        super().close()
+
+
+class _ReplayedReader(StreamReader):
+    """A reader that, when it would wait for the connection, takes the next chunk of a delivery."""
+
+    def __init__(self, delivery: Delivery, timeout: float | None) -> None:
+        import asyncio
+
+        super().__init__(aiohttp_stubs._NoConnection(), 2**22, loop=asyncio.get_running_loop())
+        self.delivery = delivery
+        self._chunks = delivery.aplay(timeout)
+
+    async def _wait(self, func_name: str) -> None:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self.delivery.finished()
+            if self.delivery.fails:
+                self.set_exception(_failure(self.delivery))
+                raise self._exception from None  # type: ignore[misc]  # just set
+            self.feed_eof()
+        except ReadTimedOutError:
+            self.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+            raise self._exception from None  # type: ignore[misc]  # just set
+        else:
+            if chunk:
+                self.begin_http_chunk_receiving()
+                self.feed_data(chunk)
+                self.end_http_chunk_receiving()
+
+
+def _replay(response: Any, delivery: Delivery) -> None:
+    response.__class__ = _ReplayedResponse
+    response._body = None
+    response._traces = []
+    response._closed = False
+    response.content = _ReplayedReader(delivery, _READ_TIMEOUT.get())
+
+
+def _failure(delivery: Delivery) -> BaseException:
+    name, _, message = delivery.error.partition(": ")
+    library, _, name = name.rpartition(".")
+    kind = getattr(aiohttp, name, None) if library == "aiohttp" else None
+    if not (isinstance(kind, type) and issubclass(kind, aiohttp.ClientError | TimeoutError)):
+        kind, message = _FAILURES[delivery.ending]
+    try:
+        failure: BaseException = kind(message)
+    except TypeError:  # a class with more to it than a message
+        kind, message = _FAILURES[delivery.ending]
+        failure = kind(message)
+    return failure

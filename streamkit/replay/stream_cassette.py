@@ -1,0 +1,386 @@
+"""vcrpy's cassette with streams in it: what is recorded in chunks is played in chunks.
+
+Matching, filters, hooks and record modes are vcrpy's own. Added are: recordings that end after their request was
+answered; redaction before anything is written; a file that is never half written, never recorded over when it is
+broken, and shared with other writers; a miss that explains itself; streams that are closed with their cassette.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vcr.cassette import Cassette as VCRCassette
+from vcr.cassette import CassetteContextDecorator
+from vcr.errors import UnhandledHTTPRequestError
+from vcr.persisters.filesystem import CassetteNotFoundError as VCRNotFoundError
+from vcr.serializers import yamlserializer
+
+from streamkit.cassettes import files
+from streamkit.cassettes.format import parse
+from streamkit.errors import StreamkitError, UnmatchedRequestError
+from streamkit.replay import conversion
+from streamkit.replay.delivery import Delivery, Pace, is_over
+from streamkit.replay.interception import patches
+from streamkit.replay.matching import miss
+from streamkit.replay.recording import Recording
+from streamkit.transcript import Ending, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamkit.cassettes.redaction import Redactor
+
+__all__ = ["CassetteContext", "Settings", "StreamCassette", "Undrained"]
+
+
+@dataclass(frozen=True)
+class Undrained:
+    """A stream that was neither read to its end nor closed when its cassette was.
+
+    Attributes:
+        method: of its request.
+        url: of its request, after redaction.
+        size: bytes that had come.
+        recorded: whether it was being recorded, or replayed.
+    """
+
+    method: str
+    url: str
+    size: int
+    recorded: bool
+
+    def __str__(self) -> str:
+        doing = "recorded" if self.recorded else "replayed"
+        return f"{self.method} {self.url} was left open after {self.size} {doing} bytes"
+
+
+@dataclass
+class Settings:
+    """What streamkit adds to a cassette's settings.
+
+    Attributes:
+        redactor: removes secrets; None for no redaction.
+        pace: when replayed chunks are handed over.
+        start_over: forget what the file holds (record mode rewrite).
+        since: the file counts as this session's own, to be added to, if it was changed after this time, in nanoseconds.
+        mode: the record mode as the caller named it.
+        how: what to write to record a request that is missing.
+        report: called with the cassette when it is closed; it may warn.
+    """
+
+    redactor: Redactor | None = None
+    pace: Pace = field(default_factory=Pace)
+    start_over: bool = False
+    since: int | None = None
+    mode: str = "once"
+    how: str = 'record_mode="new_episodes"'
+    report: Callable[[StreamCassette], None] | None = None
+
+
+class Persister:
+    """Reads and writes the file of one cassette, in vcrpy's terms."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.raw: bytes | None = None
+
+    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Any], list[Any]]:
+        """Return vcrpy's requests and responses.
+
+        Raises:
+            CassetteNotFoundError: vcrpy's, if there is no file.
+            CassetteFormatError: the file is broken; it is left as it is.
+        """
+        path = Path(cassette_path)
+        if not path.exists():
+            raise VCRNotFoundError
+        raw = files.read_file(path)
+        requests, responses = conversion.vcr_interactions(parse(raw, path=str(path)))
+        if self._settings.start_over and not self.is_of_this_session(path):
+            raise VCRNotFoundError
+        self.raw = raw
+        return requests, responses
+
+    def is_of_this_session(self, path: Path) -> bool:
+        """Whether the file was written since the time in the settings."""
+        since = self._settings.since
+        return since is not None and path.exists() and path.stat().st_mtime_ns >= since
+
+    def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
+        """Write the file whole or not at all. The caller holds the writer's lock."""
+        if serializer is yamlserializer:
+            raw = conversion.file_bytes(cassette_dict)
+        else:
+            from vcr.serialize import serialize
+
+            raw = serialize(cassette_dict, serializer).encode()
+        files.write_atomic(Path(cassette_path), raw)
+        self.raw = raw
+
+
+class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
+    """A cassette that records and replays chunks.
+
+    Attributes:
+        misses: the requests that nothing answered.
+        undrained: the streams that were left open.
+        saved: the interactions that were recorded and written, as transcripts.
+        failure: why it could not be written, where it could not.
+        discard: set it, and what was recorded is not written.
+    """
+
+    # vcrpy's own, which its missing types leave unknown.
+    custom_patches: tuple[Any, ...]
+    data: list[Any]
+    dirty: bool
+    play_counts: dict[int, int]
+    _loaded_count: int
+
+    def __init__(self, *, settings: Settings, **config: Any) -> None:
+        self.settings = settings
+        self.misses: list[UnmatchedRequestError] = []
+        self.undrained: list[Undrained] = []
+        self.saved: tuple[Transcript, ...] = ()
+        self.failure: Exception | None = None
+        self.discard = False
+        self._opened = False
+        self._guard = threading.RLock()
+        self._entries: list[_Entry] = []
+        self._playing: dict[int, Undrained] = {}
+        if config.get("persister") is None:
+            config["persister"] = Persister(settings)
+        super().__init__(**config)
+        self.custom_patches = (*self.custom_patches, *patches(self))
+        if settings.redactor is not None:
+            self._before_save_interaction.append(self._redacted)
+
+    # -- recording
+
+    def reserve(self, request: Any) -> Recording | None:
+        """Return a recording for a request that is about to be sent, or None if a filter leaves it out.
+
+        Interactions are kept in the order of their requests, whenever their responses end.
+        """
+        kept = self._before_record_request(request)
+        if not kept:
+            return None
+        with self._guard:
+            entry = _Entry(kept, Recording(self._ended))
+            self._entries.append(entry)
+        return entry.recording
+
+    def append(self, request: Any, response: dict[str, Any]) -> None:
+        """Take an interaction that is complete: one that was loaded, or of a client that only vcrpy adapts."""
+        if not self._opened:
+            super().append(request, response)  # while loading
+            return
+        kept = self._before_record_request(request)
+        if not kept:
+            return
+        entry = _Entry(kept, None, self._before_record_response(copy.deepcopy(response)))
+        with self._guard:
+            self._entries.append(entry)
+            self._gather()
+
+    def _ended(self, recording: Recording) -> None:
+        with self._guard:
+            entry = next(entry for entry in self._entries if entry.recording is recording)
+            if recording.transcript is None:
+                self._entries.remove(entry)
+                return
+            entry.response = self._before_record_response(conversion.vcr_response(recording.transcript))
+            self._gather()
+
+    def _gather(self) -> None:
+        """Let vcrpy see what is recorded so far: in order, and not to be played in its turn."""
+        recorded = [(entry.request, entry.response) for entry in self._entries if entry.response is not None]
+        self.data[self._loaded_count :] = recorded
+        for number in range(self._loaded_count, len(self.data)):
+            self.play_counts[number] = max(1, self.play_counts[number])
+        self.dirty = self.dirty or bool(recorded)
+
+    # -- replay
+
+    def can_play_response_for(self, request: Any) -> bool:
+        """Whether a recorded interaction answers a request.
+
+        Raises:
+            UnmatchedRequestError: none does, and it may not be recorded.
+        """
+        with self._guard:
+            if super().can_play_response_for(request):
+                return True
+            if self.write_protected and self.filter_request(request):
+                raise self._missed(request)
+            return False
+
+    def play_response(self, request: Any) -> dict[str, Any]:
+        """Return vcrpy's response for a request and count it as played."""
+        with self._guard:
+            try:
+                response: dict[str, Any] = super().play_response(request)
+            except UnhandledHTTPRequestError:  # another thread was faster
+                raise self._missed(request) from None
+        return response
+
+    def deliver(self, request: Any, response: dict[str, Any] | None = None) -> Delivery:
+        """Return what to hand over for a request.
+
+        Args:
+            request: vcrpy's request.
+            response: vcrpy's response; the next that matches where None.
+        """
+        transcript = conversion.transcript(self.play_response(request) if response is None else response)
+        key = object()
+        size = len(transcript.body)
+        kept = self._before_record_request(request) or request
+        self._playing[id(key)] = Undrained(str(kept.method), str(kept.uri), size, recorded=False)
+
+        def ended() -> None:
+            self._playing.pop(id(key), None)
+
+        return Delivery(
+            transcript.head,
+            [chunk.data for chunk in transcript.chunks],
+            transcript.ending,
+            times=transcript.times,
+            error=transcript.error,
+            missing=transcript.missing,
+            over=transcript.ending is Ending.CLIENT_CLOSED and is_over(transcript),
+            pace=self.settings.pace,
+            wire=True,
+            ended=ended,
+        )
+
+    @property
+    def unplayed(self) -> list[tuple[int, str]]:
+        """The interactions of the file that were not played, as 1-based number and "METHOD URL"."""
+        return [
+            (number + 1, f"{request.method} {request.uri}")
+            for number, (request, _) in enumerate(self.data[: self._loaded_count])
+            if not self.play_counts[number]
+        ]
+
+    @property
+    def loaded(self) -> int:
+        """How many interactions the file held."""
+        return int(self._loaded_count)
+
+    @property
+    def recorded(self) -> tuple[Transcript, ...]:
+        """The transcripts that were recorded so far, in the order of their requests."""
+        with self._guard:
+            return tuple(e.recording.transcript for e in self._entries if e.recording and e.recording.transcript)
+
+    @property
+    def played(self) -> tuple[int, ...]:
+        """The 1-based numbers of the interactions of the file that were played."""
+        return tuple(number + 1 for number in range(self._loaded_count) if self.play_counts[number])
+
+    def _missed(self, request: Any) -> UnmatchedRequestError:
+        kept = self._before_record_request(request) or request
+        recorded = [(other, bool(self.play_counts[number])) for number, (other, _) in enumerate(self.data)]
+        error = miss(
+            kept,
+            recorded,
+            self._match_on,
+            path=str(self._path),
+            exists=Path(self._path).exists(),
+            mode=self.settings.mode,
+            how=self.settings.how,
+        )
+        self.misses.append(error)
+        return error
+
+    # -- the file
+
+    def _load(self) -> None:
+        super()._load()
+        self._opened = True
+
+    def close_streams(self) -> None:
+        """Close what is still open; it is listed in `undrained`."""
+        with self._guard:
+            for entry in list(self._entries):
+                if entry.recording is not None and entry.recording.open:
+                    left = Undrained(str(entry.request.method), str(entry.request.uri), entry.recording.size, True)
+                    entry.recording.stop(Ending.CLIENT_CLOSED)
+                    if entry.recording.transcript is not None:
+                        self.undrained.append(left)
+            self.undrained.extend(self._playing.values())
+            self._playing.clear()
+
+    def _save(self, force: bool = False) -> None:
+        """Write the file if there is something new. What goes wrong is kept: vcrpy has patches to undo first."""
+        try:
+            self.close_streams()
+            if self.discard or not (force or self.dirty or self.drop_unused_requests):
+                return
+            with files.writer_lock(Path(self._path)):
+                self._take_in()
+                super()._save(force)
+                self.saved = self.recorded
+        except (StreamkitError, OSError) as error:
+            self.failure = error
+
+    def _take_in(self) -> None:
+        """Take in what another writer has written since the file was read, so that nothing is lost."""
+        persister, path = self._persister, Path(self._path)
+        if not isinstance(persister, Persister) or not path.exists():
+            return
+        mine = persister.raw is not None or not self.settings.start_over or persister.is_of_this_session(path)
+        raw = files.read_file(path)
+        if raw == persister.raw or not mine:
+            return
+        requests, responses = conversion.vcr_interactions(parse(raw, path=str(path)))
+        self.data[: self._loaded_count] = zip(requests, responses, strict=True)
+        self._loaded_count = len(requests)
+        self._old_interactions = list(zip(requests, responses, strict=True))
+
+    def _redacted(self, request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        redactor = self.settings.redactor
+        return (request, response) if redactor is None else conversion.redacted(redactor, request, response)
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A recorded interaction: its request, and what comes of it."""
+
+    request: Any
+    recording: Recording | None
+    response: dict[str, Any] | None = None
+
+
+class CassetteContext(CassetteContextDecorator):  # type: ignore[misc]  # vcrpy ships no types
+    """Context manager and decorator of a cassette, sync and async; made by `use_cassette`.
+
+    Raises, on leaving:
+        CassetteError: what was recorded could not be written.
+    """
+
+    _current: StreamCassette | None = None
+
+    def __enter__(self) -> StreamCassette:
+        self._current = super().__enter__()
+        return self._current
+
+    def __exit__(self, *failure: Any) -> None:
+        cassette, self._current = self._current, None
+        super().__exit__(*failure)
+        if cassette is None:
+            return
+        cassette.close_streams()
+        if cassette.settings.report is not None:
+            cassette.settings.report(cassette)
+        if cassette.failure is not None and failure[0] is None:
+            raise cassette.failure
+
+    async def __aenter__(self) -> StreamCassette:
+        return self.__enter__()
+
+    async def __aexit__(self, *failure: Any) -> None:
+        self.__exit__(*failure)
