@@ -10,6 +10,7 @@ Two families, split by who has to act::
     |  +- CassetteFormatError       the file is not a cassette that this version can read
     |  +- CassetteLockedError       another writer holds the cassette
     |  +- UnmatchedRequestError     no recorded interaction answers a request
+    +- NetworkBlockedError          a connection was made where the network is blocked
     +- TargetError                  the code under test cannot be called
     +- LimitError                   a limit that the caller set was reached
     +- DialectError                 the stream says something that the dialect cannot take
@@ -36,6 +37,7 @@ __all__ = [
     "CassetteNotFoundError",
     "DialectError",
     "LimitError",
+    "NetworkBlockedError",
     "OracleFailure",
     "PayloadError",
     "ProviderError",
@@ -157,6 +159,25 @@ class UnmatchedRequestError(CassetteError):
         self.nearest = nearest
         self.differences = tuple(differences)
         super().__init__(message)
+
+
+class NetworkBlockedError(StreamkitError):
+    """A connection was made where the network is blocked.
+
+    Attributes:
+        host: the host.
+        port: the port, where known.
+    """
+
+    def __init__(self, host: str, port: object = None) -> None:
+        self.host = host
+        self.port = port
+        where = host if port is None else f"{host}:{port}"
+        super().__init__(
+            f"the network is blocked, and something connects to {where}. Record it (--streamkit-record=once), allow "
+            f'the host (@pytest.mark.streamkit(allowed_hosts=["{host}"]), or streamkit_allowed_hosts in the ini file), '
+            "or unblock: --streamkit-block-network=off"
+        )
 
 
 class TargetError(StreamkitError):

@@ -4,6 +4,9 @@
     @pytest.mark.streamkit_fragmentations()
     def test_weather(openai_client): ...
 
+    @pytest.mark.streamkit
+    def test_my_application(): ...          # recorded once with --streamkit-record=once, then replayed
+
 It must cost nothing where it is not used: importing it loads pytest and nothing else, there is no autouse fixture, and
 everything of streamkit's is imported by the first test that asks for it.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,29 +27,144 @@ if TYPE_CHECKING:
     import openai
 
     from streamkit.replay.session import Replay
+    from streamkit.replay.stream_cassette import StreamCassette
     from streamkit.transcript import Transcript
     from streamkit.wire.fragmentation import Fragmentation
 
 _MARKERS = (
-    "streamkit(name): the transcript of the fixtures transcript, replay, openai_client and async_openai_client: "
-    "a name from `streamkit list`, or a path below the cassette folder.",
+    "streamkit(name=None, *, record_mode=None, allowed_hosts=(), **options): the cassette of the test. The fixtures "
+    "transcript, replay, openai_client and async_openai_client answer from the transcript of that name (see "
+    "`streamkit list`); a test that uses none of them has its HTTP recorded and replayed, under the name or its own.",
     "streamkit_fragmentations(*names): run the test once for each fragmentation: recorded, whole, drip, per-event, "
     "hot, or a boundary class such as utf8; without names, all that the transcript has.",
 )
 _PROPERTY = "streamkit"
+_REPLAYING = {"transcript", "fragmentation", "replay", "openai_client", "async_openai_client"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ini option for a project's own cassette folder."""
+    """Add the options of the command line and of the ini file."""
+    group = parser.getgroup("streamkit", "recording and replaying token streams")
+    group.addoption(
+        "--streamkit-record",
+        dest="streamkit_record",
+        choices=("none", "once", "new_episodes", "all", "rewrite"),
+        default=None,
+        help="How tests marked with streamkit record: none only replays (the default), once records where there is no "
+        "cassette, new_episodes adds what is missing, all records everything, rewrite begins anew.",
+    )
+    group.addoption(
+        "--streamkit-block-network",
+        dest="streamkit_block_network",
+        nargs="?",
+        choices=("on", "off"),
+        const="on",
+        default=None,
+        help="Block the network: on for every test that does not record, off for none; by default for marked tests "
+        "that only replay.",
+    )
+    group.addoption(
+        "--streamkit-strict",
+        dest="streamkit_strict",
+        action="store_true",
+        help="Fail the session when an interaction was not played, a cassette has no test, or a stream was left open.",
+    )
     parser.addini(
         "streamkit_cassettes", "Folder of the project's own transcripts, from the root directory.", default="cassettes"
     )
+    parser.addini("streamkit_record", "Record mode where the command line names none.", default="")
+    parser.addini("streamkit_match_on", "What of a request is compared.", type="args", default=[])
+    parser.addini("streamkit_ignore_json", "JSON paths that may differ.", type="linelist", default=[])
+    parser.addini("streamkit_allowed_hosts", "Hosts that stay reachable.", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers, and what gathers the cassettes of the session."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(_Session(config), "streamkit-session")
+
+
+class _Session:
+    """Gathers what the tests say of their cassettes, from all workers of a distributed session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.facts: list[dict[str, Any]] = []
+        self.expected: list[str] = []
+        self.modules: list[str] = []
+        self.complaints = 0
+        workerinput = getattr(config, "workerinput", {})
+        self.started = int(workerinput.get("streamkit_started", time.time_ns()))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker when the session began."""
+        node.workerinput["streamkit_started"] = self.started
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker has collected; each collects everything."""
+        told = getattr(node, "workeroutput", {}).get("streamkit")
+        if told:
+            self.expected, self.modules = told["expected"], told["modules"]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Give each marked test that replays through no fixture its cassette, and note where that lies."""
+        marked = [(item, marker) for item in items if (marker := item.get_closest_marker("streamkit")) is not None]
+        for item, _ in marked:
+            names: list[str] = getattr(item, "fixturenames", [])
+            if not _REPLAYING.intersection(names) and "streamkit_cassette" not in names:
+                names.insert(_after_wider_scopes(item, names), "streamkit_cassette")
+        if not any("streamkit_cassette" in getattr(item, "fixturenames", ()) for item in items):
+            return
+        from streamkit.pytest_cassettes import STARTED, expected_paths, module_of
+
+        self.config.stash[STARTED] = self.started
+        self.expected = expected_paths(items)
+        self.modules = sorted({module_of(item) for item in items})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a test says of its cassette."""
+        told = getattr(report, "streamkit", None)
+        if told is not None:
+            self.facts.append(told)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand on to the controller what was collected, and fail a strict session."""
+        output = getattr(self.config, "workeroutput", None)
+        if output is not None:
+            output["streamkit"] = {"expected": self.expected, "modules": self.modules}
+        elif self.config.getoption("streamkit_strict") and self.lines()[1] and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was written, left unplayed, left open, or has no test any more."""
+        lines, _ = self.lines()
+        if lines:
+            terminalreporter.write_sep("=", "streamkit")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def lines(self) -> tuple[list[str], int]:
+        """Return what is to be said, and how many complaints are in it."""
+        if not self.facts and not self.expected:
+            return [], 0
+        from streamkit.pytest_cassettes import orphans, summary
+
+        option = self.config.option
+        partial = getattr(option, "lf", False) or getattr(option, "collectonly", False)
+        partial = partial or any("::" in argument for argument in self.config.args)
+        return summary(self.facts, [] if partial else orphans(self.config, self.expected, self.modules))
+
+
+def _after_wider_scopes(item: pytest.Item, names: list[str]) -> int:
+    """Return the place of the first fixture that lives as long as the test."""
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    wider = [n for n, name in enumerate(names) if name in known and known[name][-1].scope != "function"]
+    return max(wider, default=-1) + 1
 
 
 def _folder(config: pytest.Config) -> Path:
@@ -122,6 +241,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("fragmentation", list(named.values()), ids=list(named), indirect=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Block the network for every test where the command line asks for it, but for those that record."""
+    if item.config.getoption("streamkit_block_network") != "on" or "streamkit_cassette" in getattr(
+        item, "fixturenames", ()
+    ):
+        return (yield)
+    from streamkit.replay.network import network_blocked
+
+    with network_blocked(item.config.getini("streamkit_allowed_hosts")):
+        return (yield)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fail a test whose marker `streamkit_fragmentations` has no effect."""
     if item.get_closest_marker("streamkit_fragmentations") is None:
@@ -178,12 +310,31 @@ def async_openai_client(replay: Replay) -> openai.AsyncOpenAI:
     return client
 
 
+@pytest.fixture
+def streamkit_config() -> dict[str, Any]:
+    """Options of `streamkit.use_cassette` for all tests; override it in a conftest."""
+    return {}
+
+
+@pytest.fixture
+def streamkit_cassette(
+    request: pytest.FixtureRequest, streamkit_config: dict[str, Any]
+) -> Generator[StreamCassette, None, None]:
+    """The cassette that records or replays the HTTP of the test."""
+    from streamkit.pytest_cassettes import running
+
+    with running(request, streamkit_config) as cassette:
+        yield cassette
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the counterexamples of an OracleFailure in a section of their own, and their tokens as properties."""
     report = yield
+    if "streamkit.pytest_cassettes" in sys.modules:
+        _note_cassette(item, call, report)
     errors = sys.modules.get("streamkit.errors")
     if call.excinfo is None or errors is None:
         return report
@@ -196,6 +347,25 @@ def pytest_runtest_makereport(
             if entry not in report.user_properties:
                 report.user_properties.append(entry)
     return report
+
+
+def _note_cassette(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Tell the cassette how its test went, and the report what became of the cassette."""
+    from streamkit.pytest_cassettes import CASSETTE, FACTS, PASSED
+
+    if report.when != "teardown":
+        item.stash[PASSED] = report.when == "call" and report.passed
+        cassette = item.stash.get(CASSETTE, None)
+        if report.failed and cassette is not None and cassette.misses:
+            shown = str(call.excinfo.value) if call.excinfo is not None else ""
+            missed = [str(miss) for miss in cassette.misses if str(miss) != shown]
+            if missed:
+                report.sections.append(("streamkit: unmatched request", "\n\n".join(dict.fromkeys(missed))))
+        return
+    told = item.stash.get(FACTS, None)
+    if told is not None:
+        report.streamkit = told  # type: ignore[attr-defined]  # reports carry further attributes between processes
+        del item.stash[FACTS]
 
 
 def _counterexamples(error: BaseException, kind: type[Any]) -> Generator[Any, None, None]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import zlib
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from streamkit.cassettes.encoding import decoded
 from streamkit.cassettes.format import load_cassette
 from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.transcript import Transcript
@@ -62,26 +61,7 @@ def load(name: str | Path, *, folder: str | Path | None = None) -> Transcript:
     position = int(number or 1)
     if not 1 <= position <= len(transcripts):
         raise UsageError(f"{known} holds {_counted(len(transcripts))}: there is no #{position}")
-    return _decoded(transcripts[position - 1].renamed(text))
-
-
-def _decoded(transcript: Transcript) -> Transcript:
-    """Return the transcript as a parser gets it: a body that was stored compressed is decompressed, in one chunk."""
-    coding = (transcript.head.header("content-encoding") or "identity").strip().lower()
-    if coding in ("", "identity") or not transcript.body:
-        return transcript
-    try:
-        body = zlib.decompress(transcript.body, {"gzip": 31, "x-gzip": 31, "deflate": 15}[coding])
-    except KeyError:
-        raise CassetteError(
-            f"{transcript.name}: the body is compressed as {coding!r}, which is not read yet: record it decoded "
-            "(vcrpy: decode_compressed_response=True)"
-        ) from None
-    except zlib.error:
-        return transcript  # the header was kept and the body stored decoded, as some recorders do
-    headers = tuple(header for header in transcript.head.headers if header[0].lower() != "content-encoding")
-    head = replace(transcript.head, headers=headers)
-    return replace(transcript, body=body, head=head, lengths=(), times=(), chunks_recorded=False)
+    return decoded(transcripts[position - 1].renamed(text))
 
 
 def _counted(number: int) -> str:

@@ -85,7 +85,8 @@ class Delivery:
         over: the protocol had come to its end when the recording client stopped reading.
         pace: when the chunks are handed over.
         wire: the body is as the wire had it, so that the headers that describe its transfer still hold.
-        ended: called once when the client has read to the end or closed the response, with the bytes handed over.
+        ended: called when the client has read to the end or closed the response.
+        alive: whether chunks may still be handed over; always where None.
     """
 
     head: ResponseHead
@@ -98,6 +99,7 @@ class Delivery:
     pace: Pace = Pace()
     wire: bool = False
     ended: Callable[[], None] | None = None
+    alive: Callable[[], bool] | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -132,6 +134,7 @@ class Delivery:
             if wait > 0:
                 pace.clock.sleep(wait)
                 _in_time(wait, timeout)
+            self._check()
             yield chunk
 
     async def aplay(self, timeout: float | None = None) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of the client
@@ -146,12 +149,17 @@ class Delivery:
             if wait > 0:
                 await pace.clock.asleep(wait)
                 _in_time(wait, timeout)
+            self._check()
             yield chunk
 
     def finished(self) -> None:
         """Say that the client is done with the response."""
         if self.ended is not None:
             self.ended()
+
+    def _check(self) -> None:
+        if self.alive is not None and not self.alive():
+            raise UsageError("this stream was still open when its cassette was closed: read or close it within")
 
     def _at(self, number: int) -> int:
         return self.times[number] if number < len(self.times) else self.times[-1] if self.times else 0

@@ -113,6 +113,7 @@ def _tap(response: Any, recording: Recording) -> None:
     else:
         # The reader has no place for an attribute, and the connection holds on to it: it changes its class.
         reader.__class__ = type("RecordedStreamReader", (_RecordedReader,), {"__slots__": (), "recording": recording})
+        recording.abandon = response.close
         for name in ("close", "release"):
             setattr(response, name, _closing(getattr(response, name), recording))
 

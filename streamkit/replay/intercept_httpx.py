@@ -101,9 +101,7 @@ def _tapped(module: Any, response: Any, recording: Recording | None) -> Any:
     return response
 
 
-def _ending(error: BaseException) -> Ending:
-    if not isinstance(error, Exception):  # cancelled, interrupted, or the generator was closed
-        return Ending.CLIENT_CLOSED
+def _ending(error: Exception) -> Ending:
     return next((_ENDINGS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _ENDINGS), Ending.RESET)
 
 
@@ -115,6 +113,10 @@ def _tap_class(module: Any) -> Any:
         def __init__(self, stream: Any, recording: Recording) -> None:
             self._stream = stream
             self._recording = recording
+            if isinstance(stream, module.SyncByteStream):
+                recording.abandon = self.close
+            else:
+                recording.aabandon = self.aclose
 
         def __iter__(self) -> Iterator[bytes]:
             try:
@@ -149,10 +151,8 @@ def _tap_class(module: Any) -> Any:
                 self._recording.stop(Ending.CLIENT_CLOSED)
 
         def _failed(self, error: BaseException) -> None:
-            ending = _ending(error)
-            if ending is Ending.CLIENT_CLOSED:
-                self._recording.stop(ending)
-            else:
-                self._recording.fail(error, ending)
+            # Cancelled, interrupted, or the iterator was dropped: what that means, the closing of the stream will tell.
+            if isinstance(error, Exception):
+                self._recording.fail(error, _ending(error))
 
     return Tap

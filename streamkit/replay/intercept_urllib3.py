@@ -123,6 +123,7 @@ def _tapped_class(recording: Recording) -> Any:
         def begin(self) -> None:
             super().begin()
             recording.begin(self.status, self.reason, self.getheaders())
+            recording.abandon = self.close
             self._framing.release()
 
         def close(self) -> None:

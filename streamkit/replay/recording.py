@@ -16,7 +16,7 @@ from streamkit.replay.delivery import is_over
 from streamkit.transcript import Chunk, Ending, ResponseHead, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from streamkit.replay.clock import Clock
 
@@ -36,6 +36,8 @@ class Recording:
         transcript: what was recorded; None before the end, and for a request that got no response.
         open: whether more may come.
         size: bytes that have come.
+        abandon: closes the response from outside; set by the adapter where that can be done.
+        aabandon: the same for a response that is closed in a coroutine.
     """
 
     def __init__(self, finished: Callable[[Recording], None], clock: Clock | None = None) -> None:
@@ -48,6 +50,8 @@ class Recording:
         self.transcript: Transcript | None = None
         self.open = True
         self.size = 0
+        self.abandon: Callable[[], object] | None = None
+        self.aabandon: Callable[[], Awaitable[object]] | None = None
 
     def begin(self, status: int, reason: str, headers: Iterable[tuple[str, str]]) -> None:
         """Take the head of the response; times count from here."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,10 +148,11 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         self.saved: tuple[Transcript, ...] = ()
         self.failure: Exception | None = None
         self.discard = False
-        self._opened = False
+        self._opened = self._closed = False
         self._guard = threading.RLock()
         self._entries: list[_Entry] = []
-        self._playing: dict[int, Undrained] = {}
+        self._abandoned: list[Recording] = []
+        self._playing: dict[object, Undrained] = {}
         if config.get("persister") is None:
             config["persister"] = Persister(settings)
         super().__init__(**config)
@@ -238,10 +240,10 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         key = object()
         size = len(transcript.body)
         kept = self._before_record_request(request) or request
-        self._playing[id(key)] = Undrained(str(kept.method), str(kept.uri), size, recorded=False)
+        self._playing[key] = Undrained(str(kept.method), str(kept.uri), size, recorded=False)
 
         def ended() -> None:
-            self._playing.pop(id(key), None)
+            self._playing.pop(key, None)
 
         return Delivery(
             transcript.head,
@@ -254,6 +256,7 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
             pace=self.settings.pace,
             wire=True,
             ended=ended,
+            alive=lambda: not self._closed,
         )
 
     @property
@@ -311,8 +314,22 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
                     entry.recording.stop(Ending.CLIENT_CLOSED)
                     if entry.recording.transcript is not None:
                         self.undrained.append(left)
+                        self._abandoned.append(entry.recording)
             self.undrained.extend(self._playing.values())
             self._playing.clear()
+            self._closed = True
+        for recording in self._abandoned:
+            if recording.abandon is not None:
+                with suppress(Exception):  # it is given up in any case
+                    recording.abandon()
+
+    async def aclose_streams(self) -> None:
+        """Close what is still open, also what only a coroutine can close."""
+        self.close_streams()
+        for recording in self._abandoned:
+            if recording.aabandon is not None:
+                with suppress(Exception):
+                    await recording.aabandon()
 
     def _save(self, force: bool = False) -> None:
         """Write the file if there is something new. What goes wrong is kept: vcrpy has patches to undo first."""
@@ -383,4 +400,6 @@ class CassetteContext(CassetteContextDecorator):  # type: ignore[misc]  # vcrpy 
         return self.__enter__()
 
     async def __aexit__(self, *failure: Any) -> None:
+        if self._current is not None:
+            await self._current.aclose_streams()
         self.__exit__(*failure)

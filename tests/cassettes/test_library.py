@@ -124,7 +124,7 @@ def test_a_body_that_was_stored_compressed_is_given_as_a_parser_gets_it(
 
 
 def test_a_coding_that_cannot_be_read_is_an_error_with_a_way_out(tmp_path: Path) -> None:
-    head = ResponseHead(200, "OK", (("Content-Encoding", "br"),))
+    head = ResponseHead(200, "OK", (("Content-Encoding", "snappy"),))
     (tmp_path / "x.yaml").write_bytes(dump(Cassette((Interaction(REQUEST, Transcript(b"\x0b\x02", head)),))))
     with pytest.raises(CassetteError, match="decode_compressed_response=True"):
         load("x", folder=tmp_path)

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -58,6 +58,8 @@ class Answer:
         status: the status line's code and reason.
         headers: further header lines.
         short: bytes by which the last piece, or the plain body, falls short of what was announced.
+        before: called with the number of each piece before it is sent, and with their number before a reset; it may
+            wait for the client, so that what a client must have seen by then is a matter of order and not of time.
     """
 
     pieces: Sequence[bytes]
@@ -67,6 +69,7 @@ class Answer:
     status: str = "200 OK"
     headers: Sequence[str] = ("Content-Type: text/event-stream",)
     short: int = 0
+    before: Callable[[int], object] | None = None
 
 
 @dataclass
@@ -82,11 +85,13 @@ class Seen:
 class StreamServer:
     """Answers the requests of one test: in turn, the last answer for all further ones.
 
+    An answer may be a function of the request.
+
     Attributes:
         seen: the requests, each with the time at which each piece was sent.
     """
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer | Callable[[Seen], Answer]) -> None:
         self._answers = list(answers)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -133,7 +138,7 @@ class StreamServer:
                     with self._lock:
                         answer = self._answers[min(len(self.seen), len(self._answers) - 1)]
                         self.seen.append(seen)
-                    if not self._answer(connection, answer, seen):
+                    if not self._answer(connection, answer if isinstance(answer, Answer) else answer(seen), seen):
                         return
         except OSError:
             return
@@ -164,6 +169,8 @@ class StreamServer:
         for number, piece in enumerate(answer.pieces):
             if number and answer.gap:
                 self._done.wait(answer.gap)
+            if answer.before is not None:
+                answer.before(number)
             seen.sent.append(time.monotonic())
             if answer.framing != "chunked":
                 connection.sendall(piece)
@@ -174,7 +181,10 @@ class StreamServer:
         if answer.end == "hang":
             self._done.wait()
         elif answer.end == "reset":
-            self._done.wait(0.05)  # a reset throws away what the other side has not read yet
+            if answer.before is not None:
+                answer.before(len(answer.pieces))
+            else:
+                self._done.wait(0.05)  # a reset throws away what the other side has not read yet
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.close()
         elif answer.end == "eof":
