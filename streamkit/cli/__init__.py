@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import click
 
 from streamkit.cli.common import State
+from streamkit.cli.convert import convert
 from streamkit.cli.demo import demo
 from streamkit.cli.fuzz import fuzz
 from streamkit.cli.library import list_, show
+from streamkit.cli.lint import lint
 from streamkit.errors import StreamkitError
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, show, list_):
+for command in (demo, fuzz, show, list_, lint, convert):
     cli.add_command(command)
 
 

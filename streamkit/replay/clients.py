@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     import openai as openai_module
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+    from streamkit.replay.clock import Clock
+
 __all__ = ["async_openai", "async_openai_create", "async_openai_stream", "openai", "openai_create", "openai_stream"]
 
 _MODEL = "replayed"
 _MESSAGES: list[Any] = [{"role": "user", "content": "What is the weather like in Boston?"}]
 
 
-def openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any) -> openai_module.OpenAI:
+def openai(
+    source: Source | Delivery,
+    fragmentation: Cuts = None,
+    *,
+    speed: float | None = None,
+    clock: Clock | None = None,
+    **options: Any,
+) -> openai_module.OpenAI:
     """Return a real `openai.OpenAI` client whose transport replays.
 
     Works with openai 3 (on httpx2) and openai 2 (on httpx). No key is needed and no network is touched.
@@ -30,6 +39,9 @@ def openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any
     Args:
         source: a transcript, its name or path, or several for the requests in turn.
         fragmentation: where to cut: a Fragmentation, its text form or offsets; None for the recorded chunks.
+        speed: 0 for at once, 1 for the recorded times; None for 0, or 1 where a clock is given. The client's timeout
+            then holds.
+        clock: what waits; a `VirtualClock` needs no real time.
         options: passed to the client. `max_retries` is 0 unless given: a retry would replay the same bytes.
 
     Raises:
@@ -37,7 +49,7 @@ def openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any
         CassetteError: a name cannot be found or its file not read.
     """
     library, http = _libraries()
-    transport = httpx_transport(source, fragmentation, module=http)
+    transport = httpx_transport(source, fragmentation, module=http, speed=speed, clock=clock)
     options = {"api_key": "replayed", "max_retries": 0, **options}
     client: openai_module.OpenAI = library.OpenAI(
         http_client=http.Client(transport=transport, trust_env=False), **options
@@ -45,10 +57,17 @@ def openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any
     return client
 
 
-def async_openai(source: Source | Delivery, fragmentation: Cuts = None, **options: Any) -> openai_module.AsyncOpenAI:
+def async_openai(
+    source: Source | Delivery,
+    fragmentation: Cuts = None,
+    *,
+    speed: float | None = None,
+    clock: Clock | None = None,
+    **options: Any,
+) -> openai_module.AsyncOpenAI:
     """Return a real `openai.AsyncOpenAI` client whose transport replays; see `openai`."""
     library, http = _libraries()
-    transport = httpx_transport(source, fragmentation, module=http)
+    transport = httpx_transport(source, fragmentation, module=http, speed=speed, clock=clock)
     options = {"api_key": "replayed", "max_retries": 0, **options}
     client: openai_module.AsyncOpenAI = library.AsyncOpenAI(
         http_client=http.AsyncClient(transport=transport, trust_env=False), **options

@@ -19,17 +19,13 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 
-__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "ReadTimedOutError", "Source", "deliveries", "is_over"]
+__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "deliveries", "is_over"]
 
 Source = Transcript | str | Path | Sequence["Transcript | str | Path"]
 Cuts = Fragmentation | str | Sequence[int] | None
 
 # A replayed body is as the parser gets it: decoded, and framed by our own chunks.
 _NOT_REPLAYED = {"content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive"}
-
-
-class ReadTimedOutError(Exception):
-    """The client would have waited no longer. Each adapter turns it into its library's own exception."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ class Delivery:
             timeout: seconds that the client waits for the next bytes; None for ever.
 
         Raises:
-            ReadTimedOutError: the next chunk comes later than that.
+            TimeoutError: the next chunk comes later than that; each adapter raises its library's own exception.
             UsageError: the chunks are for async clients.
         """
         chunks: Any = self.chunks
@@ -167,7 +163,7 @@ class Delivery:
 
 def _in_time(wait: float, timeout: float | None) -> None:
     if timeout is not None and wait > timeout:
-        raise ReadTimedOutError
+        raise TimeoutError("timed out")
 
 
 class Deliveries:

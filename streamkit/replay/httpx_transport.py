@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import UsageError
-from streamkit.replay.delivery import Cuts, Deliveries, Delivery, Pace, ReadTimedOutError, Source, deliveries
+from streamkit.replay.delivery import Cuts, Deliveries, Delivery, Pace, Source, deliveries
 from streamkit.transcript import Ending
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _stream_class(module: Any) -> Any:
         def __iter__(self) -> Iterator[bytes]:
             try:
                 yield from self._delivery.play(self._timeout)
-            except ReadTimedOutError:
+            except TimeoutError:
                 raise module.ReadTimeout("The read operation timed out") from None
             self._end()
 
@@ -107,7 +107,7 @@ def _stream_class(module: Any) -> Any:
             try:
                 async for chunk in self._delivery.aplay(self._timeout):
                     yield chunk
-            except ReadTimedOutError:
+            except TimeoutError:
                 raise module.ReadTimeout("") from None
             self._end()
 

@@ -7,6 +7,7 @@ header that names its coding.
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,12 @@ from aiohttp import ClientResponse, StreamReader
 from vcr.stubs import aiohttp_stubs
 
 from streamkit.replay.conversion import FORM
-from streamkit.replay.delivery import Delivery, ReadTimedOutError
 from streamkit.transcript import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamkit.replay.delivery import Delivery
     from streamkit.replay.recording import Recording
     from streamkit.replay.stream_cassette import StreamCassette
 
@@ -37,6 +38,12 @@ _FAILURES = {
     Ending.CLIENT_CLOSED: (aiohttp.ClientPayloadError, "the recording ends here: its client closed the stream"),
 }
 
+# Where a connection broke inside a body, aiohttp names the parser's error as the cause, and the socket's in the text.
+_BROKEN = re.compile(r"\. \w*(?:Connection|BrokenPipe|OS|Timeout)\w*(?:Error)?\(")
+
+# The recording of the request being made, if it was not to be replayed: in a list, for a filter may leave it out.
+_RESERVED: ContextVar[list[Recording | None] | None] = ContextVar("_RESERVED", default=None)
+
 # Seconds that the request being made waits for the next bytes.
 _READ_TIMEOUT: ContextVar[float | None] = ContextVar("_READ_TIMEOUT", default=None)
 
@@ -44,23 +51,31 @@ _READ_TIMEOUT: ContextVar[float | None] = ContextVar("_READ_TIMEOUT", default=No
 def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
     """Return the patches of vcrpy's functions and, on top of its own, of the session's method."""
     real_record, real_build = aiohttp_stubs.record_response, aiohttp_stubs.build_response
-    request = aiohttp_stubs.vcr_request(cassette, _original())
+    request = aiohttp_stubs.vcr_request(_Reserving(cassette), _original())
 
     @wraps(request)
     async def _request(session: Any, method: str, url: Any, **options: Any) -> Any:
         form = FORM.set(options.get("json") is None)
+        reserved = _RESERVED.set(None)
         timeout = _READ_TIMEOUT.set(_read_timeout(session, options.get("timeout")))
         try:
             return await request(session, method, url, **options)
+        except BaseException:
+            _give_up()
+            raise
         finally:
             FORM.reset(form)
+            _RESERVED.reset(reserved)
             _READ_TIMEOUT.reset(timeout)
 
     async def record_response(holder: Any, sent: Any, response: Any) -> None:
-        if holder is not cassette or response.content is None or response.closed:
+        mine = isinstance(holder, _Reserving) and holder.cassette is cassette
+        if not mine or not isinstance(response.content, StreamReader):
+            _give_up()
             await real_record(holder, sent, response)
             return
-        recording = cassette.reserve(sent)
+        reserved = _RESERVED.get()
+        recording = reserved.pop() if reserved else cassette.reserve(sent)
         if recording is not None:
             _tap(response, recording)
 
@@ -75,6 +90,29 @@ def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
         (aiohttp_stubs, "build_response", build_response),
         (aiohttp.ClientSession, "_request", _request),
     ]
+
+
+class _Reserving:
+    """A cassette whose recordings begin before the request is sent, so that they are kept in the order of requests."""
+
+    def __init__(self, cassette: StreamCassette) -> None:
+        self.cassette = cassette
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cassette, name)
+
+    def can_play_response_for(self, sent: Any) -> bool:
+        playable = bool(self.cassette.can_play_response_for(sent))
+        if not playable and _RESERVED.get() is None:
+            _RESERVED.set([self.cassette.reserve(sent)])
+        return playable
+
+
+def _give_up() -> None:
+    for recording in _RESERVED.get() or []:
+        if recording is not None:
+            recording.cancel()
+    _RESERVED.set([])
 
 
 def _original() -> Any:
@@ -160,7 +198,7 @@ class _RecordedReader(StreamReader):
 def _ending(error: BaseException, cause: object = None) -> Ending:
     if isinstance(error, TimeoutError):
         return Ending.TIMEOUT
-    if any(isinstance(one, OSError) for one in (error, error.__cause__, cause)):
+    if any(isinstance(one, OSError) for one in (error, error.__cause__, cause)) or _BROKEN.search(str(error)):
         return Ending.RESET
     return Ending.INCOMPLETE if isinstance(error, aiohttp.ClientPayloadError) else Ending.RESET
 
@@ -205,7 +243,7 @@ class _ReplayedReader(StreamReader):
                 self.set_exception(_failure(self.delivery))
                 raise self._exception from None  # type: ignore[misc]  # just set
             self.feed_eof()
-        except ReadTimedOutError:
+        except TimeoutError:
             self.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
             raise self._exception from None  # type: ignore[misc]  # just set
         else:

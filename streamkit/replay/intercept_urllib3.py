@@ -24,9 +24,19 @@ _OPTIONS = ("preload_content", "decode_content", "enforce_content_length")
 
 def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
     """Return the patches of vcrpy's stand-in for a connection."""
+    from vcr.patch import _HTTPSConnection
     from vcr.stubs import VCRConnection, requests_stubs, urllib3_stubs
 
+    real_init = VCRConnection.__init__
     real_request, real_getresponse = VCRConnection.request, VCRConnection.getresponse
+
+    def init(connection: Any, *arguments: Any, **options: Any) -> None:
+        if issubclass(connection._baseclass, _HTTPSConnection):
+            real_init(connection, *arguments, **options)  # http.client's own looks for itself under the patched name
+            return
+        # vcrpy lifts its patches meanwhile, for the whole process: other threads would then pass by the cassette.
+        connection.real_connection = connection._baseclass(*arguments, **options)
+        connection._sock = None
 
     def request(connection: Any, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         real_request(connection, method, url, body, headers)
@@ -41,6 +51,7 @@ def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
         return _recorded(cassette, connection, sent)
 
     found: list[tuple[Any, str, Any]] = [
+        (VCRConnection, "__init__", init),
         (VCRConnection, "request", request),
         (VCRConnection, "getresponse", getresponse),
     ]
@@ -87,18 +98,16 @@ def _replayed(cassette: StreamCassette, connection: Any, sent: Any) -> Any:
 
 
 def _recorded(cassette: StreamCassette, connection: Any, sent: Any) -> Any:
-    from vcr.patch import force_reset
-
     real = connection.real_connection
     recording = cassette.reserve(sent)
     try:
-        with force_reset():
-            if connection.__dict__.get("_deferred_connect"):
-                arguments, options = connection._deferred_connect
-                connection._deferred_connect = None
-                real.connect(*arguments, **options)
-            extra = _chosen(connection) if _is_urllib3(connection) else {}
-            real.request(sent.method, connection._url(sent.uri), sent.body_bytes, dict(sent.headers), **extra)
+        # vcrpy lifts its patches here too; a connection that is made needs none of the classes that are patched.
+        if connection.__dict__.get("_deferred_connect"):
+            arguments, options = connection._deferred_connect
+            connection._deferred_connect = None
+            real.connect(*arguments, **options)
+        extra = _chosen(connection) if _is_urllib3(connection) else {}
+        real.request(sent.method, connection._url(sent.uri), sent.body_bytes, dict(sent.headers), **extra)
         if recording is not None:
             real.response_class = _tapped_class(recording)
         try:
@@ -116,15 +125,15 @@ def _tapped_class(recording: Recording) -> Any:
         """A response that notes what the socket gives."""
 
         def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
-            method = options.get("method") or (arguments[1] if len(arguments) > 1 else None)
-            self._framing = _Framing(recording, method)
+            self._framing = _Framing(recording)
             super().__init__(_TappedSocket(sock, self._framing), *arguments, **options)  # type: ignore[arg-type]  # only makefile is used
 
         def begin(self) -> None:
             super().begin()
             recording.begin(self.status, self.reason, self.getheaders())
             recording.abandon = self.close
-            self._framing.release()
+            head = self.fp.consumed if isinstance(self.fp, _CountedReader) else 0
+            self._framing.release(head, chunked=bool(self.chunked), length=self.length)
 
         def close(self) -> None:
             fp: Any = self.fp
@@ -144,7 +153,7 @@ class _TappedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         raw = self._sock.makefile(mode, buffering=0)
-        return io.BufferedReader(_TappedReads(raw, self._framing))
+        return _CountedReader(_TappedReads(raw, self._framing))
 
 
 class _TappedReads(io.RawIOBase):
@@ -175,30 +184,46 @@ class _TappedReads(io.RawIOBase):
             super().close()
 
 
+class _CountedReader(io.BufferedReader):
+    """Counts what is read by lines, which is how a head is read."""
+
+    consumed = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.consumed += len(line)
+        return line
+
+
 class _Framing:
     """Finds the body's chunks in what the socket gives, and notes them."""
 
-    def __init__(self, recording: Recording, method: str | None) -> None:
-        import h11
-
-        self._h11 = h11
+    def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 24)
-        self._connection.send(h11.Request(method=method or "GET", target="/", headers=[("Host", "-")]))
-        self._connection.send(h11.EndOfMessage())
         self._early: list[bytes] | None = []
-        self._in_chunk = self._chunked = False
+        self._chunks: Any = None
         self._expected: int | None = None
-        self._received = 0
-        self._lenient = False
 
-    def release(self) -> None:
-        """The head has been read: what came with it may be noted."""
+    def release(self, head: int, *, chunked: bool, length: int | None) -> None:
+        """Begin to note.
+
+        Args:
+            head: bytes that the head took, of what the socket has given.
+            chunked: whether the body is in HTTP chunks.
+            length: bytes of the body as announced; None where its end is that of the connection.
+        """
         early, self._early = self._early or [], None
+        if chunked:
+            self._chunks = _chunk_reader()
+        else:
+            self._expected = length
+        if not chunked and length == 0:
+            self._recording.end()
         for data in early:
-            self._note(data)
-        if not early:
-            self._note(b"")
+            rest = data[head:]
+            head = max(0, head - len(data))
+            if rest or not data:
+                self._note(rest)
 
     def received(self, data: bytes) -> None:
         """Take what the socket gave; nothing for the end."""
@@ -210,10 +235,9 @@ class _Framing:
     def failed(self, error: BaseException) -> None:
         """The socket raised."""
         if not isinstance(error, Exception):
-            self._recording.stop(Ending.CLIENT_CLOSED)
-        else:
-            ending = Ending.TIMEOUT if isinstance(error, TimeoutError) else Ending.RESET
-            self._recording.fail(error, ending, missing=self._missing())
+            return  # interrupted: what that means, the closing of the response will tell
+        ending = Ending.TIMEOUT if isinstance(error, TimeoutError) else Ending.RESET
+        self._recording.fail(error, ending, missing=self._missing())
 
     def closed(self) -> None:
         """The client closed the response."""
@@ -221,38 +245,45 @@ class _Framing:
             self._recording.stop(Ending.CLIENT_CLOSED)
 
     def _missing(self) -> int:
-        if self._expected is not None:
-            return max(0, self._expected - self._received)
-        return 0
+        if self._chunks is not None:  # how much of the HTTP chunk that was being read never came
+            reader = getattr(self._chunks, "_reader", None)
+            return int(getattr(reader, "_bytes_in_chunk", 0) or 0)
+        return max(0, (self._expected or 0) - self._recording.size)
 
     def _note(self, data: bytes) -> None:
-        h11 = self._h11
+        if self._chunks is not None:
+            self._note_chunked(data)
+        elif data:
+            self._recording.note(data)
+            if self._expected is not None and self._recording.size >= self._expected:
+                self._recording.end()
+        elif self._missing():
+            self._recording.stop(Ending.INCOMPLETE, missing=self._missing())
+        else:
+            self._recording.end()
+
+    def _note_chunked(self, data: bytes) -> None:
+        import h11
+
         try:
-            self._connection.receive_data(data)
-            while True:
-                event: Any = self._connection.next_event()
-                if type(event) is h11.Response:
-                    self._size_up(event)
-                elif type(event) is h11.Data:
+            self._chunks.receive_data(data)
+            while (event := self._chunks.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Data):
                     self._recording.note(bytes(event.data))
-                    self._received += len(event.data)
-                elif type(event) is h11.EndOfMessage:
+                else:  # the end of the message, or what comes after it
                     self._recording.end()
                     return
-                elif event in (h11.NEED_DATA, h11.PAUSED) or type(event) is h11.ConnectionClosed:
-                    return
-        except h11.RemoteProtocolError as error:
-            if not data:
-                self._recording.fail(error, Ending.INCOMPLETE, missing=self._missing() or self._left_of_chunk())
-            else:
-                self._recording.fail(error, Ending.RESET)
+        except h11.RemoteProtocolError:  # the connection was closed, or these are no HTTP chunks
+            self._recording.stop(Ending.INCOMPLETE if not data else Ending.RESET, missing=self._missing())
 
-    def _size_up(self, head: Any) -> None:
-        headers = {bytes(name).lower(): bytes(value) for name, value in head.headers}
-        if b"transfer-encoding" not in headers and headers.get(b"content-length", b"").isdigit():
-            self._expected = int(headers[b"content-length"])
 
-    def _left_of_chunk(self) -> int:
-        """Return how many bytes of the HTTP chunk that was being read never came."""
-        reader = getattr(self._connection, "_reader", None)
-        return int(getattr(reader, "_bytes_in_chunk", 0) or 0)
+def _chunk_reader() -> Any:
+    """Return h11's reader of a body in HTTP chunks. It is given a head of our own: that of the server has been read."""
+    import h11
+
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="POST", target="/", headers=[("Host", "-")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.next_event()
+    return connection

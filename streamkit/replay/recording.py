@@ -99,6 +99,9 @@ class Recording:
         self._finished(self)
 
     def _result(self, head: ResponseHead, ending: Ending, error: str, missing: int) -> Transcript:
+        if ending is Ending.INCOMPLETE and not missing and head.header("transfer-encoding") is None:
+            announced = head.header("content-length") or ""
+            missing = max(0, int(announced) - self.size) if announced.isascii() and announced.isdigit() else 0
         transcript = Transcript.from_chunks(self._chunks, head=head, ending=ending, error=error, missing=missing)
         kind = (head.header("content-type") or "").lower()
         streamed = any(name in kind for name in _STREAMS)

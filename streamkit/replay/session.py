@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import openai as openai_module
     import requests
 
+    from streamkit.replay.clock import Clock
     from streamkit.transcript import Transcript
     from streamkit.wire.fragmentation import Fragmentation
 
@@ -45,10 +46,12 @@ class Replay:
         """Return a real AsyncOpenAI client; see `streamkit.replay.async_openai`."""
         return clients.async_openai(self.transcript, self.fragmentation, **options)
 
-    def httpx_transport(self, module: str | ModuleType = "httpx2") -> Any:
-        """Return a transport for clients of httpx or httpx2, sync and async."""
-        return httpx_transport(self.transcript, self.fragmentation, module=module)
+    def httpx_transport(
+        self, module: str | ModuleType = "httpx2", *, speed: float | None = None, clock: Clock | None = None
+    ) -> Any:
+        """Return a transport for clients of httpx or httpx2; see `streamkit.replay.httpx_transport`."""
+        return httpx_transport(self.transcript, self.fragmentation, module=module, speed=speed, clock=clock)
 
-    def requests_session(self) -> requests.Session:
-        """Return a `requests.Session` that answers every request with the transcript."""
-        return requests_session(self.transcript, self.fragmentation)
+    def requests_session(self, *, speed: float | None = None, clock: Clock | None = None) -> requests.Session:
+        """Return a `requests.Session` that answers every request; see `streamkit.replay.requests_session`."""
+        return requests_session(self.transcript, self.fragmentation, speed=speed, clock=clock)

@@ -10,32 +10,26 @@ from __future__ import annotations
 import copy
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vcr.cassette import Cassette as VCRCassette
 from vcr.cassette import CassetteContextDecorator
 from vcr.errors import UnhandledHTTPRequestError
-from vcr.persisters.filesystem import CassetteNotFoundError as VCRNotFoundError
-from vcr.serializers import yamlserializer
 
 from streamkit.cassettes import files
 from streamkit.cassettes.format import parse
 from streamkit.errors import StreamkitError, UnmatchedRequestError
 from streamkit.replay import conversion
-from streamkit.replay.delivery import Delivery, Pace, is_over
+from streamkit.replay.delivery import Delivery, is_over
 from streamkit.replay.interception import patches
 from streamkit.replay.matching import miss
+from streamkit.replay.persister import Persister, Settings
 from streamkit.replay.recording import Recording
 from streamkit.transcript import Ending, Transcript
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from streamkit.cassettes.redaction import Redactor
-
-__all__ = ["CassetteContext", "Settings", "StreamCassette", "Undrained"]
+__all__ = ["CassetteContext", "StreamCassette", "Undrained"]
 
 
 @dataclass(frozen=True)
@@ -57,70 +51,6 @@ class Undrained:
     def __str__(self) -> str:
         doing = "recorded" if self.recorded else "replayed"
         return f"{self.method} {self.url} was left open after {self.size} {doing} bytes"
-
-
-@dataclass
-class Settings:
-    """What streamkit adds to a cassette's settings.
-
-    Attributes:
-        redactor: removes secrets; None for no redaction.
-        pace: when replayed chunks are handed over.
-        start_over: forget what the file holds (record mode rewrite).
-        since: the file counts as this session's own, to be added to, if it was changed after this time, in nanoseconds.
-        mode: the record mode as the caller named it.
-        how: what to write to record a request that is missing.
-        report: called with the cassette when it is closed; it may warn.
-    """
-
-    redactor: Redactor | None = None
-    pace: Pace = field(default_factory=Pace)
-    start_over: bool = False
-    since: int | None = None
-    mode: str = "once"
-    how: str = 'record_mode="new_episodes"'
-    report: Callable[[StreamCassette], None] | None = None
-
-
-class Persister:
-    """Reads and writes the file of one cassette, in vcrpy's terms."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.raw: bytes | None = None
-
-    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Any], list[Any]]:
-        """Return vcrpy's requests and responses.
-
-        Raises:
-            CassetteNotFoundError: vcrpy's, if there is no file.
-            CassetteFormatError: the file is broken; it is left as it is.
-        """
-        path = Path(cassette_path)
-        if not path.exists():
-            raise VCRNotFoundError
-        raw = files.read_file(path)
-        requests, responses = conversion.vcr_interactions(parse(raw, path=str(path)))
-        if self._settings.start_over and not self.is_of_this_session(path):
-            raise VCRNotFoundError
-        self.raw = raw
-        return requests, responses
-
-    def is_of_this_session(self, path: Path) -> bool:
-        """Whether the file was written since the time in the settings."""
-        since = self._settings.since
-        return since is not None and path.exists() and path.stat().st_mtime_ns >= since
-
-    def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
-        """Write the file whole or not at all. The caller holds the writer's lock."""
-        if serializer is yamlserializer:
-            raw = conversion.file_bytes(cassette_dict)
-        else:
-            from vcr.serialize import serialize
-
-            raw = serialize(cassette_dict, serializer).encode()
-        files.write_atomic(Path(cassette_path), raw)
-        self.raw = raw
 
 
 class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types

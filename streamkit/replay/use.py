@@ -11,7 +11,7 @@ from streamkit.replay.delivery import Pace
 from streamkit.replay.matching import MATCH_ON, json_body
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from streamkit.cassettes.redaction import Redaction
     from streamkit.replay.clock import Clock
@@ -28,7 +28,7 @@ def use_cassette(
     *,
     record_mode: str = "once",
     folder: str | Path | None = None,
-    match_on: Sequence[str] = MATCH_ON,
+    match_on: Sequence[str | Callable[[Any, Any], Any]] = MATCH_ON,
     ignore_json: Sequence[str] = (),
     speed: float | None = None,
     clock: Clock | None = None,
@@ -48,8 +48,8 @@ def use_cassette(
             "new_episodes" replays what it can and records the rest; "all" records everything; "rewrite" begins anew.
         folder: the cassette folder; where None the one that the environment variable STREAMKIT_CASSETTES names, else
             `cassettes` in the current directory.
-        match_on: what of a request is compared: vcrpy's matchers, and "json_body". The default: method, host, path,
-            query and the JSON body by meaning.
+        match_on: what of a request is compared: vcrpy's matchers, "json_body", or functions of two requests of vcrpy's.
+            The default: method, host, path, query and the JSON body by meaning.
         ignore_json: JSON paths that may differ, such as "$.user" or "$.messages[*].id".
         speed: of replay: 0 for at once, 1 for the recorded times, 2 for twice as fast; None for 0, or 1 where a clock
             is given. The read timeouts of the clients then hold.
@@ -114,7 +114,7 @@ def _context(
     *,
     record_mode: str,
     folder: Path,
-    match_on: tuple[str, ...],
+    match_on: tuple[Any, ...],
     matcher: Any,
     pace: Pace,
     redaction: Redaction | bool,
@@ -124,11 +124,16 @@ def _context(
 
     from streamkit.cassettes.files import file_name
     from streamkit.replay import conversion
-    from streamkit.replay.stream_cassette import CassetteContext, Settings, StreamCassette
+    from streamkit.replay.persister import Settings
+    from streamkit.replay.stream_cassette import CassetteContext, StreamCassette
 
     extra = {key: options.pop(key) for key in ("since", "how", "report") if key in options}
-    vcr = VCR(match_on=match_on, record_mode="once" if record_mode == "rewrite" else record_mode)
+    vcr = VCR(record_mode="once" if record_mode == "rewrite" else record_mode)
     vcr.register_matcher("json_body", matcher)
+    for one in match_on:
+        if callable(one):
+            vcr.register_matcher(one.__name__, one)
+    options = {**options, "match_on": tuple(one.__name__ if callable(one) else one for one in match_on)}
     unknown = sorted(set(options) - _known_options())
     if unknown:
         raise UsageError(f"use_cassette() knows no option {unknown[0]!r}")

@@ -14,11 +14,12 @@ import re
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
-from streamkit.replay.delivery import Delivery, ReadTimedOutError
 from streamkit.transcript import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from streamkit.replay.delivery import Delivery
 
 __all__ = ["replayed_http", "replayed_urllib3"]
 
@@ -90,10 +91,7 @@ class _Wire(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._left:
-            try:
-                self._left = next(self._pieces, b"")
-            except ReadTimedOutError:
-                raise TimeoutError("timed out") from None
+            self._left = next(self._pieces, b"")
         size = min(len(self._left), len(buffer))
         buffer[:size] = self._left[:size]
         self._left = self._left[size:]
@@ -109,7 +107,14 @@ class _Wire(io.RawIOBase):
         head = [f"HTTP/1.1 {delivery.head.status} {delivery.head.reason}"]
         length = _announced(delivery) if delivery.wire else None
         bodiless = method == "HEAD" or delivery.head.status in (204, 304)
-        framing = None if bodiless else "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+        until_closed = length is None and _ends_with_connection(delivery)
+        framing = (
+            None
+            if bodiless or until_closed
+            else "transfer-encoding: chunked"
+            if length is None
+            else f"content-length: {length}"
+        )
         names = set() if bodiless else _FRAMING
         placed = False
         for name, value in delivery.headers:
@@ -122,7 +127,7 @@ class _Wire(io.RawIOBase):
             head.append(framing)
         yield "\r\n".join([*head, "", ""]).encode("latin-1", "replace")
         if not bodiless:
-            yield from self._body(timeout, chunked=length is None)
+            yield from self._body(timeout, chunked=length is None and not until_closed)
 
     def _body(self, timeout: float | None, *, chunked: bool) -> Iterator[bytes]:
         delivery = self._delivery
@@ -145,6 +150,12 @@ def _announced(delivery: Delivery) -> int | None:
         return None
     text = delivery.head.header("content-length") or ""
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _ends_with_connection(delivery: Delivery) -> bool:
+    """Whether the recorded body had no framing and ended when the server closed the connection."""
+    framed = delivery.ending is Ending.INCOMPLETE or delivery.head.header("transfer-encoding") is not None
+    return delivery.wire and not framed and (delivery.head.header("connection") or "").lower() == "close"
 
 
 def _failure(delivery: Delivery) -> OSError:

@@ -51,6 +51,7 @@ EXCEPTIONS = {
 DYNAMIC = {
     "streamkit": "the lazy names",
     "streamkit.fuzz.targets": "the target of the command line",
+    "streamkit.replay.intercept_httpx": "httpx and httpx2, if they are installed",
     "streamkit.replay.httpx_transport": "httpx or httpx2, whichever the caller names",
 }
 

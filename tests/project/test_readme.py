@@ -1,7 +1,9 @@
 """The README runs: its code, the output it shows, and its lists of commands, options, fixtures and markers.
 
 A comment on the line before a fence says what is done with the block: `<!-- test: run -->` for a script,
-`<!-- test: pytest -->` for a test file, `<!-- output: COMMAND -->` for the first lines that a command prints.
+`<!-- test: pytest -->` for a test file, `<!-- output: COMMAND -->` for the first lines that a command prints, and
+`<!-- test: recorded script -->` or `<!-- test: recorded pytest -->` for what is run twice: recording from a local
+server that plays the provider, and without it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import click
 import pytest
+from skhelpers.server import Answer, StreamServer
 
 from streamkit.cli import cli
 
@@ -78,7 +81,8 @@ def test_every_python_block_says_how_it_is_tested() -> None:
         block.line
         for block in blocks(README)
         if block.language.lower() in ("python", "py", "pycon", "python3")
-        and (block.kind, block.argument) not in {("test", "run"), ("test", "pytest")}
+        and (block.kind, block.argument)
+        not in {("test", "run"), ("test", "pytest"), ("test", "recorded script"), ("test", "recorded pytest")}
     ]
     assert [] == unsaid, "lines of python blocks without <!-- test: run --> or <!-- test: pytest --> before them"
 
@@ -101,6 +105,41 @@ def test_a_test_file_of_the_readme_passes(block: Block, pytester: pytest.Pyteste
     outcomes = pytester.runpytest_subprocess("-p", "no:cacheprovider").parseoutcomes()
     assert {"passed"} == set(outcomes) - {"warning", "warnings"}
     assert outcomes["passed"] >= len(re.findall(r"^def test_", block.text, re.MULTILINE)) > 0
+
+
+OSLO = [
+    b'data: {"id":"1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,'
+    b'"delta":{"content":"Os',
+    b'lo."},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+]
+
+
+@of_kind("test", "recorded script")
+def test_a_recording_script_of_the_readme_runs_with_the_provider_and_then_without(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "script.py").write_text(block.text, "utf-8")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "test" * 8)
+    with StreamServer(Answer(OSLO)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        done = run([sys.executable, "script.py"], tmp_path)
+        assert (0, "") == (done.returncode, done.stderr)
+        assert 1 == len(server.seen)
+    done = run([sys.executable, "script.py"], tmp_path)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@of_kind("test", "recorded pytest")
+def test_a_recorded_test_of_the_readme_passes_with_the_provider_and_then_without(
+    block: Block, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(test_readme_block=block.text)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "test" * 8)
+    with StreamServer(Answer(OSLO)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        pytester.runpytest_subprocess("--streamkit-record=once").assert_outcomes(passed=1)
+        assert 1 == len(server.seen)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 @of_kind("output")
@@ -187,7 +226,20 @@ def test_every_marker_and_the_ini_option_are_named(pytestconfig: pytest.Config) 
     markers = [name for name in registered if name.startswith("streamkit")]
     assert ["streamkit", "streamkit_fragmentations"] == sorted(set(markers))
     assert [] == [name for name in markers if not mentions(README, f"pytest.mark.{name}")]
-    assert mentions(README, "streamkit_cassettes")
+
+
+def plugin_options(call: str, place: int) -> set[str]:
+    """Return the names that the plugin gives to its options of one kind."""
+    tree = ast.parse((ROOT / "streamkit" / "pytest_plugin.py").read_text("utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(call)]
+    return {str(ast.literal_eval(node.args[place])) for node in calls}
+
+
+def test_every_option_of_the_plugin_is_in_its_table_and_no_other() -> None:
+    shown = {name for cell in rows("option of pytest") for name in re.findall(r"--[a-z-]+", cell)}
+    assert plugin_options(".addoption", 0) == shown
+    ini = {name for cell in rows("ini option") for name in re.findall(r"`(\w+)`", cell)}
+    assert plugin_options(".addini", 0) == ini
 
 
 # -- what reads it

@@ -271,6 +271,12 @@ def gated(client: str, answer: Answer, call: Call | None = None) -> tuple[Answer
     return replace(answer, before=before), replace(call or Call(), seen=seen.release)
 
 
+def let_go(call: Call) -> None:
+    """Let a server whose caller has stopped send the rest."""
+    for _ in PIECES:
+        call.seen()
+
+
 @contextmanager
 def chat_server(*answers: Answer | Callable[[Seen], Answer]) -> Iterator[StreamServer]:
     """A server of the chat stream in its seven pieces, or of other answers."""
@@ -284,7 +290,9 @@ def recorded(client: str, path: object, answer: Answer, call: Call | None = None
     with chat_server(ready) as server:
         url = f"{server.url}/v1/chat"
         with streamkit.use_cassette(path):
-            return CLIENTS[client](url, paced), url
+            outcome = CLIENTS[client](url, paced)
+        let_go(paced)
+        return outcome, url
 
 
 def replayed(client: str, path: object, url: str, call: Call | None = None, **options: Any) -> Outcome:

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -58,6 +59,7 @@ class Answer:
         status: the status line's code and reason.
         headers: further header lines.
         short: bytes by which the last piece, or the plain body, falls short of what was announced.
+        at_once: send the head and all of the body in one write.
         before: called with the number of each piece before it is sent, and with their number before a reset; it may
             wait for the client, so that what a client must have seen by then is a matter of order and not of time.
     """
@@ -69,6 +71,7 @@ class Answer:
     status: str = "200 OK"
     headers: Sequence[str] = ("Content-Type: text/event-stream",)
     short: int = 0
+    at_once: bool = False
     before: Callable[[int], object] | None = None
 
 
@@ -95,13 +98,14 @@ class StreamServer:
         self._answers = list(answers)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._done = threading.Event()
         self.seen: list[Seen] = []
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> StreamServer:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -110,10 +114,17 @@ class StreamServer:
     def close(self) -> None:
         """Stop: from then on a connection is refused."""
         self._done.set()
+        for one in (self._socket, *self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
         self._socket.close()
-        with self._lock:
-            for connection in self._open:
-                connection.close()
+        for thread in list(self._threads):
+            thread.join(5)
+
+    def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -124,7 +135,7 @@ class StreamServer:
             with self._lock:
                 self._open.append(connection)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -142,6 +153,8 @@ class StreamServer:
                         return
         except OSError:
             return
+        finally:
+            connection.close()
 
     @staticmethod
     def _body(file: object, headers: dict[str, str]) -> bytes:
@@ -164,7 +177,12 @@ class StreamServer:
             head.append(f"Content-Length: {sum(map(len, answer.pieces)) + answer.short}")
         else:
             head.append("Connection: close")
-        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        start = "\r\n".join([*head, "", ""]).encode()
+        if answer.at_once:
+            chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in answer.pieces) + b"0\r\n\r\n"
+            connection.sendall(start + (chunks if answer.framing == "chunked" else b"".join(answer.pieces)))
+            return True
+        connection.sendall(start)
         last = len(answer.pieces) - 1
         for number, piece in enumerate(answer.pieces):
             if number and answer.gap:
