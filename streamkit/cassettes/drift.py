@@ -161,16 +161,19 @@ def _framing(a: Reading, b: Reading) -> Iterator[Drift]:
     if not (a.cut or b.cut):
         yield from finding("[DONE]", _there(a.done), _there(b.done), "drift" if a.done else "new")
         yield from finding("blank line after the last event", _there(not a.unfinished), _there(not b.unfinished))
-    blanks = [_blank_after_colon(one.body) for one in (a, b)]
-    if all(blanks):
-        yield from finding("blank after `data:`", *blanks)
-    yield from finding("byte order mark", *(_there(one.body.startswith(BOM)) for one in (a, b)))
-    comments = [any(line.startswith(b":") for line in one.body.splitlines()) for one in (a, b)]
-    yield from finding("comments", *(_there(one) for one in comments), severity="note")
+    was, now = _blank_after_colon(a.body), _blank_after_colon(b.body)
+    if was and now:
+        yield from finding("blank after `data:`", was, now)
+    yield from finding("byte order mark", _there(a.body.startswith(BOM)), _there(b.body.startswith(BOM)))
+    yield from finding("comments", _there(_has_comments(a.body)), _there(_has_comments(b.body)), "note")
 
 
 def _there(value: bool) -> str:
     return "there" if value else "not there"
+
+
+def _has_comments(body: bytes) -> bool:
+    return any(line.startswith(b":") for line in body.splitlines())
 
 
 def _line_ends(body: bytes) -> str:

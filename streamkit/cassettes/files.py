@@ -165,7 +165,7 @@ def file_name(text: str) -> str:
     Otherwise what does not fit becomes "-", and a digest of the text keeps two texts from one name.
     """
     fit = _UNFIT.sub("-", text).strip(". ")[:_LONGEST_NAME]
-    if fit == text:
+    if text and fit == text:
         return fit
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{fit}-{digest}"

@@ -13,7 +13,7 @@ from skhelpers.corpus import needs_corpus, recordings
 
 import streamkit
 from streamkit.cassettes import Cassette, dump, load_cassette
-from streamkit.cassettes.format import parse
+from streamkit.cassettes.format import CONVERTERS, FORMAT, parse
 from streamkit.errors import CassetteFormatError
 from streamkit.transcript import Ending, Interaction, Request, ResponseHead, Transcript
 
@@ -221,3 +221,62 @@ def test_our_files_are_plain_yaml() -> None:
     for transcript in streamkit.cassettes.bundled():
         document = yaml.safe_load(streamkit.cassettes.find(transcript.name).read_text("utf-8"))
         assert {"version", "interactions"} == set(document)
+
+
+def test_an_older_format_is_read_through_the_table_of_converters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_1(entry: dict[str, object]) -> dict[str, object]:
+        return {**entry, "format": 2, "ending": entry["finish"]}
+
+    transcript = Transcript(b"data: a\n\n", chunks_recorded=True)
+    raw = dump(Cassette((Interaction(REQUEST, transcript),))).replace(b"ending: complete", b"finish: reset")
+    monkeypatch.setattr("streamkit.cassettes.format.FORMAT", 2)
+    monkeypatch.setitem(CONVERTERS, 1, from_1)
+    assert Ending.RESET == parse(raw).transcripts[0].ending
+
+
+def test_no_version_up_to_this_one_lacks_its_converter() -> None:
+    assert set(range(1, FORMAT)) == set(CONVERTERS)
+
+
+@pytest.mark.parametrize("levels", [9, 40])
+def test_aliases_of_aliases_are_refused_before_they_grow(levels: int) -> None:
+    lines = ["version: 1", "a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    raw = "\n".join([*lines, "interactions: []"]).encode()
+    with pytest.raises(CassetteFormatError, match="aliases that stand for aliases"):
+        parse(raw)
+
+
+def test_the_aliases_that_vcrpy_writes_are_read() -> None:
+    raw = b"""
+version: 1
+interactions:
+- request: &r {method: GET, uri: "http://x/", body: null, headers: {}}
+  response: &a {status: {code: 200, message: OK}, headers: {}, body: {string: "x"}}
+- {request: *r, response: *a}
+"""
+    assert [b"x", b"x"] == [one.body for one in parse(raw).transcripts]
+
+
+def test_an_ordinary_response_is_written_as_vcrpy_writes_it() -> None:
+    transcript = Transcript(b"{}", ResponseHead(200, "OK", (("Content-Type", "application/json"),)))
+    assert b"streamkit" not in dump(Cassette((Interaction(REQUEST, transcript),)))
+    assert b"streamkit" in dump(Cassette((Interaction(REQUEST, Transcript(b"{}", chunks_recorded=True)),)))
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"data: a\r\n\r\n", 'string: "data: a\\r\\n\\\n        \\r\\n"\n'),
+        (
+            b'data: "\\n\xc2\x85"\n\ndata: b\n\n',
+            'string: "data: \\"\\\\n\\x85\\"\\n\\\n        \\n\\\n        data: b\\n\\',
+        ),
+        (b"data: a\r\n  b\n", 'string: "data: a\\r\\n\\\n        \\  b\\n"\n'),
+        (b"data: a \n\n b", "string: |2-\n        data: a \n\n         b\n"),
+    ],
+)
+def test_a_body_reads_as_its_lines_whatever_ends_them(body: bytes, shown: str) -> None:
+    raw = dump(Cassette((Interaction(REQUEST, Transcript(body, chunks_recorded=True)),))).decode()
+    assert shown.replace("|2-", "|-") in raw
+    assert body == parse(raw.encode()).transcripts[0].body
