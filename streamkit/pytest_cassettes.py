@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamkit.replay.stream_cassette import StreamCassette
     from streamkit.transcript import Transcript
 
-__all__ = ["CASSETTE", "FACTS", "PASSED", "STARTED", "expected_paths", "module_of", "orphans", "running", "summary"]
+__all__ = ["STARTED", "collected", "note", "running", "summary"]
 
 #: What is said of a test's cassette; goes with the report of its teardown.
 FACTS = pytest.StashKey[dict[str, Any]]()
@@ -29,10 +29,15 @@ FACTS = pytest.StashKey[dict[str, Any]]()
 CASSETTE = pytest.StashKey["StreamCassette"]()
 #: Whether a test has passed.
 PASSED = pytest.StashKey[bool]()
+#: Whether a part of a test has failed: one that has failing subtests may pass for all that.
+FAILED = pytest.StashKey[bool]()
 #: When the session began, in nanoseconds; the workers of a distributed session share it.
 STARTED = pytest.StashKey[int]()
 
 _OWN = ("record_mode", "allowed_hosts", "name")
+_UNMARKED = pytest.mark.streamkit.mark
+_REPLAYING = ("none", "once", "new_episodes")
+_INTERNAL = {"since", "how", "report"}
 
 
 def folder_of(config: pytest.Config) -> Path:
@@ -56,15 +61,19 @@ def expected_path(item: pytest.Item, marker: pytest.Mark) -> Path:
     return folder / module_of(item) / f"{file_name('.'.join(parts))}.yaml"
 
 
-def expected_paths(items: Sequence[pytest.Item]) -> list[str]:
-    """Return the paths of the cassettes of all marked tests, whatever fixtures they use."""
-    found = set()
+def collected(items: Sequence[pytest.Item]) -> dict[str, Any]:
+    """Return what the session has to know of its tests: the modules, and how many tests each cassette has.
+
+    All marked tests count, whatever fixtures they use. It goes from the workers to the controller as it is.
+    """
+    tests: dict[str, int] = {}
     for item in items:
         marker = item.get_closest_marker("streamkit")
-        if marker is not None:
+        if marker is not None or "streamkit_cassette" in getattr(item, "fixturenames", ()):
             with suppress(UsageError):  # its own set-up says so
-                found.add(str(expected_path(item, marker)))
-    return sorted(found)
+                path = _shown(item.config, expected_path(item, marker or _UNMARKED))
+                tests[path] = tests.get(path, 0) + 1
+    return {"tests": tests, "modules": sorted({module_of(item) for item in items})}
 
 
 def module_of(item: pytest.Item) -> str:
@@ -87,11 +96,13 @@ def running(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> Iterat
     from streamkit.replay.use import use_cassette
 
     item: pytest.Item = request.node
-    marker = item.get_closest_marker("streamkit") or pytest.mark.streamkit.mark
+    marker = item.get_closest_marker("streamkit") or _UNMARKED
     try:
         path = expected_path(item, marker)
         mode = record_mode(item.config, marker, config)
         options = {**_from_ini(item.config), **config, **marker.kwargs}
+        if internal := sorted(_INTERNAL.intersection(options)):
+            raise UsageError(f"use_cassette() knows no option {internal[0]!r}")
         hosts = [*item.config.getini("streamkit_allowed_hosts"), *_listed(options.get("allowed_hosts", ()))]
         context = use_cassette(
             path,
@@ -103,7 +114,8 @@ def running(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> Iterat
         )
         with ExitStack() as afterwards, ExitStack() as stack:
             cassette = stack.enter_context(context)
-            afterwards.callback(_keep_facts, item, cassette, path, mode)
+            named = bool(marker.args or "name" in marker.kwargs)
+            afterwards.callback(_keep_facts, item, cassette, path, mode, named)
             if mode == "none" and _blocks(item.config):
                 stack.enter_context(network_blocked(hosts))
             item.stash[CASSETTE] = cassette
@@ -114,6 +126,24 @@ def running(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> Iterat
     except StreamkitError as error:
         message = str(error) if isinstance(error, CassetteError) else f"@pytest.mark.streamkit: {error}"
         pytest.fail(message, pytrace=False)
+
+
+def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Tell the cassette how its test went, and the report what became of the cassette."""
+    if report.when == "teardown":
+        told = item.stash.get(FACTS, None)
+        if told is not None:
+            report.streamkit = told  # type: ignore[attr-defined]  # reports carry further attributes between processes
+            del item.stash[FACTS]
+        return
+    item.stash[FAILED] = report.failed or (report.when == "call" and item.stash.get(FAILED, False))
+    item.stash[PASSED] = report.when == "call" and report.passed and not item.stash[FAILED]
+    cassette = item.stash.get(CASSETTE, None)
+    if report.failed and cassette is not None and cassette.misses:
+        shown = str(call.excinfo.value) if call.excinfo is not None else ""
+        missed = [str(miss) for miss in cassette.misses if str(miss) != shown]
+        if missed:
+            report.sections.append(("streamkit: unmatched request", "\n\n".join(dict.fromkeys(missed))))
 
 
 def record_mode(config: pytest.Config, marker: pytest.Mark, options: Mapping[str, Any]) -> str:
@@ -149,14 +179,14 @@ def _blocks(config: pytest.Config) -> bool:
     return bool(config.getoption("streamkit_block_network") != "off")
 
 
-def _keep_facts(item: pytest.Item, cassette: StreamCassette, path: Path, mode: str) -> None:
+def _keep_facts(item: pytest.Item, cassette: StreamCassette, path: Path, mode: str, named: bool) -> None:
     recorded = cassette.recorded
     item.stash[FACTS] = {
         "test": item.nodeid,
         "cassette": _shown(item.config, path),
+        "named": named,
         "passed": item.stash.get(PASSED, False),
         "mode": mode,
-        "loaded": cassette.loaded,
         "played": list(cassette.played),
         "unplayed": [list(one) for one in cassette.unplayed],
         "recorded": [[len(one.body), _told(one)] for one in recorded],
@@ -185,33 +215,49 @@ def _shown(config: pytest.Config, path: Path) -> str:
 # -- the session
 
 
-def orphans(config: pytest.Config, expected: Sequence[str], modules: Sequence[str]) -> list[str]:
-    """Return the cassettes that are laid out by the names of tests and that no test has any more.
+def summary(config: pytest.Config, facts: Sequence[dict[str, Any]], found: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Return the lines that a session ends with, and how many of them are complaints.
 
     Args:
         config: of the session.
-        expected: paths of the cassettes of all tests that were collected.
-        modules: paths of the test modules that were collected, without suffix, from the root directory.
+        facts: what each test said of its cassette.
+        found: what was `collected`.
     """
+    lines = [line for one in facts for line in _of_recording(one)]
+    complaints = [line for one in facts for line in _of_streams(one)]
+    partial = _is_partial(config)
+    complaints += _unplayed(facts, {} if partial else found["tests"])
+    complaints += [] if partial else [f"no test uses {path}: delete it" for path in orphans(config, found)]
+    return [*lines, *complaints], len(complaints)
+
+
+def _is_partial(config: pytest.Config) -> bool:
+    """Whether only a part of the tests was collected, so that others may use what these do not."""
+    option = config.option
+    if getattr(option, "lf", False) or getattr(option, "collectonly", False):
+        return True
+    return not all((config.invocation_params.dir / argument).is_dir() for argument in config.args)
+
+
+def orphans(config: pytest.Config, found: Mapping[str, Any]) -> list[str]:
+    """Return the cassettes that are laid out by the names of tests and that no test has any more."""
     folder = folder_of(config)
-    found = []
+    left = []
     for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else []:
         module = path.parent.relative_to(folder).as_posix()
         name = path.parent.name
         ours = name.startswith("test_") or name.endswith("_test")
         gone = ours and not (config.rootpath / f"{module}.py").exists()
-        if str(path) not in expected and (module in modules or gone):
-            found.append(_shown(config, path))
-    return found
+        shown = _shown(config, path)
+        if shown not in found["tests"] and (module in found["modules"] or (gone and _is_below(module, config))):
+            left.append(shown)
+    return left
 
 
-def summary(facts: Sequence[dict[str, Any]], orphaned: Sequence[str]) -> tuple[list[str], int]:
-    """Return the lines that a session ends with, and how many of them are complaints."""
-    lines = [line for one in facts for line in _of_recording(one)]
-    complaints = [line for one in facts for line in _of_streams(one)]
-    complaints += _unplayed(facts)
-    complaints += [f"no test uses {path}: delete it" for path in orphaned]
-    return [*lines, *complaints], len(complaints)
+def _is_below(module: str, config: pytest.Config) -> bool:
+    """Whether a module would have been collected if it was still there."""
+    folders = [config.invocation_params.dir / argument for argument in config.args]
+    return any((config.rootpath / module).is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _of_recording(one: dict[str, Any]) -> Iterator[str]:
@@ -238,15 +284,25 @@ def _of_streams(one: dict[str, Any]) -> Iterator[str]:
             yield f"{one['test']}: passed, although nothing answers {miss}"
 
 
-def _unplayed(facts: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the interactions that none of the tests that share a cassette has played."""
-    by_cassette: dict[str, list[dict[str, Any]]] = {}
+def _unplayed(facts: Sequence[dict[str, Any]], tests: Mapping[str, int]) -> Iterator[str]:
+    """Yield the interactions that none of the tests that share a cassette has played.
+
+    Nothing is said of a cassette that was recorded into, nor of one whose tests have not all run and passed.
+
+    Args:
+        facts: what each test said of its cassette.
+        tests: how many tests each cassette has; empty where not all are known, and then only those count that no
+            other test can share.
+    """
+    by_cassette: dict[str, dict[str, dict[str, Any]]] = {}
     for one in facts:
-        by_cassette.setdefault(one["cassette"], []).append(one)
-    for cassette, tests in sorted(by_cassette.items()):
-        if not all(one["passed"] and one["mode"] in ("none", "once", "new_episodes") for one in tests):
+        by_cassette.setdefault(one["cassette"], {})[one["test"]] = one  # the last of its runs
+    for cassette, by_test in sorted(by_cassette.items()):
+        ran = list(by_test.values())
+        all_ran = len(ran) == tests.get(cassette, 0) if tests else not any(one["named"] for one in ran)
+        if not all_ran or not all(one["passed"] and one["mode"] in _REPLAYING and not one["recorded"] for one in ran):
             continue
-        played = {number for one in tests for number in one["played"]}
-        left = {number: what for one in tests for number, what in one["unplayed"] if number not in played}
+        played = {number for one in ran for number in one["played"]}
+        left = {number: what for one in ran for number, what in one["unplayed"] if number not in played}
         for number, what in sorted(left.items()):
             yield f"{cassette}: interaction {number} was not played: {what}"

@@ -91,9 +91,7 @@ class _Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.facts: list[dict[str, Any]] = []
-        self.expected: list[str] = []
-        self.modules: list[str] = []
-        self.complaints = 0
+        self.collected: dict[str, Any] = {}
         workerinput = getattr(config, "workerinput", {})
         self.started = int(workerinput.get("streamkit_started", time.time_ns()))
 
@@ -105,25 +103,24 @@ class _Session:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker has collected; each collects everything."""
-        told = getattr(node, "workeroutput", {}).get("streamkit")
-        if told:
-            self.expected, self.modules = told["expected"], told["modules"]
+        self.collected = getattr(node, "workeroutput", {}).get("streamkit") or self.collected
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Give each marked test that replays through no fixture its cassette, and note where that lies."""
-        marked = [(item, marker) for item in items if (marker := item.get_closest_marker("streamkit")) is not None]
-        for item, _ in marked:
+        marked = [item for item in items if item.get_closest_marker("streamkit") is not None]
+        for item in marked:
             names: list[str] = getattr(item, "fixturenames", [])
             if not _REPLAYING.intersection(names) and "streamkit_cassette" not in names:
-                names.insert(_after_wider_scopes(item, names), "streamkit_cassette")
+                place = _after_wider_scopes(item, names)
+                # A list of its own: the parameters of a test share one, and not all of them need be marked.
+                item.fixturenames = [*names[:place], "streamkit_cassette", *names[place:]]  # type: ignore[attr-defined]
         if not any("streamkit_cassette" in getattr(item, "fixturenames", ()) for item in items):
             return
-        from streamkit.pytest_cassettes import STARTED, expected_paths, module_of
+        from streamkit.pytest_cassettes import STARTED, collected
 
         self.config.stash[STARTED] = self.started
-        self.expected = expected_paths(items)
-        self.modules = sorted({module_of(item) for item in items})
+        self.collected = collected(items)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test says of its cassette."""
@@ -136,7 +133,7 @@ class _Session:
         """Hand on to the controller what was collected, and fail a strict session."""
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output["streamkit"] = {"expected": self.expected, "modules": self.modules}
+            output["streamkit"] = self.collected
         elif self.config.getoption("streamkit_strict") and self.lines()[1] and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -150,14 +147,11 @@ class _Session:
 
     def lines(self) -> tuple[list[str], int]:
         """Return what is to be said, and how many complaints are in it."""
-        if not self.facts and not self.expected:
+        if not self.collected:
             return [], 0
-        from streamkit.pytest_cassettes import orphans, summary
+        from streamkit.pytest_cassettes import summary
 
-        option = self.config.option
-        partial = getattr(option, "lf", False) or getattr(option, "collectonly", False)
-        partial = partial or any("::" in argument for argument in self.config.args)
-        return summary(self.facts, [] if partial else orphans(self.config, self.expected, self.modules))
+        return summary(self.config, self.facts, self.collected)
 
 
 def _after_wider_scopes(item: pytest.Item, names: list[str]) -> int:
@@ -333,8 +327,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the counterexamples of an OracleFailure in a section of their own, and their tokens as properties."""
     report = yield
-    if "streamkit.pytest_cassettes" in sys.modules:
-        _note_cassette(item, call, report)
+    cassettes = sys.modules.get("streamkit.pytest_cassettes")
+    if cassettes is not None:
+        cassettes.note(item, call, report)
     errors = sys.modules.get("streamkit.errors")
     if call.excinfo is None or errors is None:
         return report
@@ -347,25 +342,6 @@ def pytest_runtest_makereport(
             if entry not in report.user_properties:
                 report.user_properties.append(entry)
     return report
-
-
-def _note_cassette(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Tell the cassette how its test went, and the report what became of the cassette."""
-    from streamkit.pytest_cassettes import CASSETTE, FACTS, PASSED
-
-    if report.when != "teardown":
-        item.stash[PASSED] = report.when == "call" and report.passed
-        cassette = item.stash.get(CASSETTE, None)
-        if report.failed and cassette is not None and cassette.misses:
-            shown = str(call.excinfo.value) if call.excinfo is not None else ""
-            missed = [str(miss) for miss in cassette.misses if str(miss) != shown]
-            if missed:
-                report.sections.append(("streamkit: unmatched request", "\n\n".join(dict.fromkeys(missed))))
-        return
-    told = item.stash.get(FACTS, None)
-    if told is not None:
-        report.streamkit = told  # type: ignore[attr-defined]  # reports carry further attributes between processes
-        del item.stash[FACTS]
 
 
 def _counterexamples(error: BaseException, kind: type[Any]) -> Generator[Any, None, None]:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from streamkit.cassettes.shape import FORMS, read
+from streamkit.transcript import Ending
 from streamkit.wire.sse import BOM
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ _CHOSEN = re.compile(
     r"|filter|error|cache|obfuscation|warning|redacted",
     re.IGNORECASE,
 )
-# What an answer has instead of the other when it calls a function, or does not.
-_CALLING = re.compile(r"tool|function|call|arguments|partial_json|content|text|message", re.IGNORECASE)
+# What an answer that calls a function, or reaches its limit, has instead of another.
+_ANSWERING = re.compile(r"tool|function|call|arguments|partial_json|content|text|message|reason|think", re.IGNORECASE)
 # So many objects that had a field are evidence that all of them have it.
 _EVIDENCE = 3
 _MOST_KINDS = 3
@@ -95,9 +96,9 @@ def drift(old: Transcript, new: Transcript) -> list[Drift]:
             message = f"was {FORMS[a.form]} and is {FORMS[b.form]}; nothing in it was compared"
             found.append(Drift("framing", "body", a.form, b.form, message))
     else:
-        called = list(_tools(a, b))
-        found += [*_dialects(a, b), *_framing(a, b), *_events(a, b, calls=bool(called))]
-        found += [*_Shapes(a, b, calls=bool(called)).findings(), *_reasons(a, b), *called]
+        answers = [*_reasons(a, b), *_tools(a, b)]
+        found += [*_dialects(a, b), *_framing(a, b), *_events(a, b, otherwise=bool(answers))]
+        found += [*_Shapes(a, b, otherwise=bool(answers)).findings(), *answers]
     return sorted(_merged(found), key=lambda one: KINDS.index(one.kind))
 
 
@@ -155,7 +156,9 @@ def _framing(a: Reading, b: Reading) -> Iterator[Drift]:
 
     if a.form not in ("sse", "lines"):
         return
-    yield from finding("line ends", _line_ends(a.body), _line_ends(b.body))
+    was, now = _line_ends(a), _line_ends(b)
+    if was and now:
+        yield from finding("line ends", was, now)
     if a.form != "sse":
         return
     if not (a.cut or b.cut):
@@ -176,8 +179,10 @@ def _has_comments(body: bytes) -> bool:
     return any(line.startswith(b":") for line in body.splitlines())
 
 
-def _line_ends(body: bytes) -> str:
-    return " and ".join(sorted({_LINE_ENDS[end] for end in re.findall(rb"\r\n|\r|\n", body)})) or "none"
+def _line_ends(reading: Reading) -> str:
+    # a CR at a cut may have had its LF coming
+    body = reading.body[:-1] if reading.transcript.ending is not Ending.COMPLETE else reading.body
+    return " and ".join(sorted({_LINE_ENDS[end] for end in re.findall(rb"\r\n|\r|\n", body)}))
 
 
 def _blank_after_colon(body: bytes) -> str:
@@ -205,25 +210,25 @@ def _listed(values: set[str]) -> str:
     return ", ".join(sorted(values)) or "none"
 
 
-def _events(a: Reading, b: Reading, *, calls: bool) -> Iterator[Drift]:
+def _events(a: Reading, b: Reading, *, otherwise: bool) -> Iterator[Drift]:
     """Compare the names of events, and the types of payloads where they have other names or none."""
     for what, was, now in (
         ("event of this name", a.names, b.names),
         ("payload of this type", a.shape.kinds - a.names - b.names, b.shape.kinds - a.names - b.names),
     ):
         for name in sorted(was - now) if not b.cut else ():
-            yield Drift("event", name, name, "", *_went(name, f"no {what} came", calls=calls))
+            yield Drift("event", name, name, "", *_went(name, f"no {what} came", otherwise=otherwise))
         for name in sorted(now - was) if not a.cut else ():
             yield Drift("event", name, "", name, f"no {what} came before", "note" if name in _ALIVE else "new")
 
 
-def _went(name: str, message: str, *, calls: bool, always: bool = False) -> tuple[str, str]:
+def _went(name: str, message: str, *, otherwise: bool, always: bool = False) -> tuple[str, str]:
     """Return the message and the severity of something that went away."""
     if name in _ALIVE:
         return message, "note"
     name = name.rpartition(": $")[2]
-    if calls and _CALLING.search(name):
-        return f"{message}; other functions were called", "note"
+    if otherwise and _ANSWERING.search(name):
+        return f"{message}; this answer is of another kind", "note"
     if _CHOSEN.search(name) and not always:
         return f"{message}; that may depend on the answer", "note"
     return message, "drift"
@@ -232,9 +237,10 @@ def _went(name: str, message: str, *, calls: bool, always: bool = False) -> tupl
 class _Shapes:
     """The payloads of two bodies side by side."""
 
-    def __init__(self, a: Reading, b: Reading, *, calls: bool) -> None:
+    def __init__(self, a: Reading, b: Reading, *, otherwise: bool) -> None:
         self._old, self._new = a.shape, b.shape
-        self._calls = calls  # other functions were called: what goes with calls differs too
+        self._cut = a.cut
+        self._otherwise = otherwise  # the answer ended or called otherwise, so other things are in it
         self._gone = [] if b.cut else _lacking(self._old, self._new)
         self._came = [] if a.cut else _lacking(self._new, self._old)
 
@@ -247,7 +253,7 @@ class _Shapes:
             yield Drift("field", name, "", _types(place), message, "new" if place.filled else "note")
         for name, place in sorted(self._old.places.items()):
             other = self._new.places.get(name)
-            change = "" if other is None else _change(place, other)
+            change = "" if other is None else _change(place, other, cut=self._cut)
             if other is not None and change:
                 yield Drift("type", name, _types(place), _types(other), change)
 
@@ -256,12 +262,14 @@ class _Shapes:
         if not place.filled:
             return Drift("field", name, was, "", "went away; it was always null or empty", "note")
         if place.is_type:
-            return Drift("field", name, was, "", *_went(name, "objects of this type did not come", calls=self._calls))
+            return Drift(
+                "field", name, was, "", *_went(name, "objects of this type did not come", otherwise=self._otherwise)
+            )
         other = self._successor(place)
         if other:
             return Drift("field", name, was, "", f"went away, and {other} came in its place")
         always = self._old.always(name) and place.count >= _EVIDENCE
-        return Drift("field", name, was, "", *_went(name, "went away", calls=self._calls, always=always))
+        return Drift("field", name, was, "", *_went(name, "went away", otherwise=self._otherwise, always=always))
 
     def _successor(self, place: Place) -> str:
         """Return the name of a new field that a place's field may have been renamed to, or ""."""
@@ -289,11 +297,16 @@ def _lacking(one: Shape, other: Shape) -> list[str]:
     )
 
 
-def _change(old: Place, new: Place) -> str:
-    """Return how the values of a place have changed their types, or ""."""
+def _change(old: Place, new: Place, *, cut: bool) -> str:
+    """Return how the values of a place have changed their types, or "".
+
+    Of an old recording that was broken off, other values might have followed: only another type altogether counts.
+    """
     was, now = old.types - {"null"}, new.types - {"null"}
-    if was and now - was:
+    if was and now - was and not (cut and was & now):
         return f"was {_types(old)} and is {_types(new)}"
+    if cut:
+        return ""
     if was and "null" in new.types - old.types:
         return f"was always {_types(old)} and may be null now: it has become optional"
     if new.hollow and not old.hollow and "array" in was:

@@ -20,6 +20,7 @@ from streamkit.cli.demo import demo
 from streamkit.cli.fuzz import fuzz
 from streamkit.cli.library import list_, show
 from streamkit.cli.lint import lint
+from streamkit.cli.verify import verify
 from streamkit.errors import StreamkitError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, show, list_, lint, convert):
+for command in (demo, fuzz, show, list_, lint, convert, verify):
     cli.add_command(command)
 
 

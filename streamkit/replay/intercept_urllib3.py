@@ -265,6 +265,7 @@ class _Framing:
     def _note_chunked(self, data: bytes) -> None:
         import h11
 
+        missing = self._missing()  # h11 forgets it when it fails
         try:
             self._chunks.receive_data(data)
             while (event := self._chunks.next_event()) is not h11.NEED_DATA:
@@ -274,7 +275,7 @@ class _Framing:
                     self._recording.end()
                     return
         except h11.RemoteProtocolError:  # the connection was closed, or these are no HTTP chunks
-            self._recording.stop(Ending.INCOMPLETE if not data else Ending.RESET, missing=self._missing())
+            self._recording.stop(Ending.INCOMPLETE if not data else Ending.RESET, missing=missing)
 
 
 def _chunk_reader() -> Any:

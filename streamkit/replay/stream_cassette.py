@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vcr.cassette import Cassette as VCRCassette
 from vcr.cassette import CassetteContextDecorator

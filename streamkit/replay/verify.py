@@ -7,27 +7,25 @@ its value. What the caller gives is redacted in the new recording wherever it oc
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
-from streamkit.cassettes.credentials import PARAMETER
 from streamkit.cassettes.drift import drift
 from streamkit.cassettes.encoding import codings_of
 from streamkit.cassettes.format import load_cassette
 from streamkit.cassettes.redaction import Redaction, Redactor
-from streamkit.cassettes.secrets import REDACTED, plain_name
 from streamkit.errors import StreamkitError, UsageError
+from streamkit.replay.resending import TOKEN, VALUE, planned
 from streamkit.transcript import Ending, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from streamkit.cassettes.drift import Drift
+    from streamkit.replay.resending import Plan
     from streamkit.transcript import Interaction, Transcript
 
 __all__ = ["FRESH", "Report", "Verified", "fresh_path", "verify"]
@@ -35,16 +33,6 @@ __all__ = ["FRESH", "Report", "Verified", "fresh_path", "verify"]
 #: What the name of a fresh recording ends in.
 FRESH = ".fresh.yaml"
 
-# Of one connection, made anew, or of an answer that the server would only repeat.
-_NOT_SENT = {
-    "accept-encoding", "connection", "content-length", "expect", "host", "idempotency-key", "keep-alive",
-    "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-}  # fmt: skip
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD = re.compile(
-    rb'(?P<head>"(?P<name>[^"\\]{1,64})"[ \t\r\n]*:[ \t\r\n]*)"%b(?:%b)*[REDACT]{0,7}"' % ((REDACTED.encode(),) * 2)
-)
 # Streams that the old client gave up may have no end: so far beyond the old recording they are followed.
 _BEYOND = 64 * 1024
 
@@ -141,7 +129,7 @@ def verify(
     Args:
         path: the cassette.
         headers: sent with every request, instead of the recorded ones of those names: credentials above all.
-        params: values for the URL parameters and body fields that were redacted, by their names.
+        params: values for the URL parameters and body fields that were redacted, by their names; others are not used.
         base_url: send everything there instead: scheme, host and port, and a path to put before the recorded ones,
             which is not doubled where they begin with it already.
         timeout: seconds to wait for a connection, and for each piece of an answer.
@@ -162,8 +150,8 @@ def verify(
     headers, params = dict(headers or {}), dict(params or {})
     _check(headers, base_url, timeout)
     interactions = load_cassette(path).interactions
-    plans = [_plan(interaction.request, headers, params, base_url) for interaction in interactions]
-    rules = _rules(redaction, plans, params)
+    plans = [planned(interaction.request, headers, params, base_url) for interaction in interactions]
+    rules = _rules(redaction, plans)
     redactor = Redactor(rules)
     for plan in plans:
         redactor.learn(plan.request)
@@ -205,9 +193,9 @@ def _with_coding(transcript: Transcript, coding: str) -> Transcript:
 
 def _check(headers: Mapping[str, str], base_url: str | None, timeout: float) -> None:
     for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise UsageError(f"{name!r} is no header name")
-        if not _VALUE.fullmatch(value):
+        if not VALUE.fullmatch(value):
             raise UsageError(f"the value of the header {name} holds a line end or another sign that none may hold")
     if not timeout > 0:
         raise UsageError(f"timeout is {timeout}: a number of seconds above 0 is expected")
@@ -221,118 +209,13 @@ def _check(headers: Mapping[str, str], base_url: str | None, timeout: float) -> 
             raise UsageError("base_url is no address to send to: write one like 'http://127.0.0.1:8000'")
 
 
-# -- what to send
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A request as it is sent.
-
-    Attributes:
-        request: with its credentials.
-        dropped: names of the redacted headers, which are not sent.
-        fields: names of the redacted URL parameters and body fields.
-        missing: those of them that nobody gave.
-        hints: what to give if the server refuses the request.
-        notes: what is sent as it was redacted.
-    """
-
-    request: Request
-    dropped: tuple[str, ...]
-    fields: tuple[str, ...]
-    missing: tuple[str, ...]
-    hints: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def _plan(request: Request, headers: Mapping[str, str], params: Mapping[str, str], base_url: str | None) -> _Plan:
-    left_out = _NOT_SENT | {name.lower() for name in headers}
-    for name, value in request.headers:
-        if name.lower() == "connection":
-            left_out |= {one.strip().lower() for one in value.split(",")}
-    sent, dropped = [], []
-    for name, value in request.headers:
-        if name.lower() in left_out or not (_TOKEN.fullmatch(name) and _VALUE.fullmatch(value)):
-            continue
-        if _is_redacted(value):
-            dropped.append(name)
-        else:
-            sent.append((name, value))
-    fields: list[str] = []
-
-    def given(name: str) -> str | None:
-        fields.append(name)
-        return values.get(plain_name(name))
-
-    values = {plain_name(name): value for name, value in params.items()}
-    url = _url(_filled(request.url, given), base_url)
-    body = _body(request, given)
-    missing = tuple(dict.fromkeys(name for name in fields if plain_name(name) not in values))
-    notes = ()
-    if _is_redacted(url) or _is_redacted(body.decode("latin-1")):
-        notes = (f"a text in this request was redacted, and was sent with {REDACTED} in it",)
-    hints = tuple(f"the header {name} was redacted: give one with --header '{name}: $VARIABLE'" for name in dropped)
-    if "authorization" not in {name.lower() for name, _ in (*sent, *headers.items())}:
-        hints = (*hints, "no Authorization was sent: --auth-env VARIABLE sends one")
-    plain = replace(request, url=url, headers=(*sent, *headers.items()), body=body)
-    return _Plan(plain, tuple(dropped), tuple(fields), missing, hints, notes)
-
-
-def _is_redacted(text: str) -> bool:
-    return REDACTED.lower() in text.lower()
-
-
-def _filled(text: str, given: Callable[[str], str | None]) -> str:
-    """Return a URL or form with its redacted parameters filled in."""
-
-    def parameter(match: re.Match[str]) -> str:
-        if not _is_redacted(match["value"]):
-            return match[0]
-        value = given(unquote_plus(match["name"]))
-        return match[0] if value is None else f"{match['lead']}{match['name']}={quote(value, safe='')}"
-
-    return PARAMETER.sub(parameter, text)
-
-
-def _url(url: str, base_url: str | None) -> str:
-    """Return the URL to send to."""
-    if base_url is None:
-        return re.sub(rf"(?<=//){REDACTED}@", "", url, count=1)
-    parts, base = urlsplit(url), base_url.rstrip("/")
-    path, prefix = parts.path, urlsplit(base).path
-    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-        path = path[len(prefix) :]
-    return base + path + (f"?{parts.query}" if parts.query else "")
-
-
-def _body(request: Request, given: Callable[[str], str | None]) -> bytes:
-    """Return a body with its redacted fields filled in."""
-    kind = next((value.lower() for name, value in request.headers if name.lower() == "content-type"), "")
-    if "urlencoded" in kind:
-        return _filled(f"&{request.body.decode('latin-1')}", given)[1:].encode("latin-1")
-
-    def string(match: re.Match[bytes]) -> bytes:
-        value = given(match["name"].decode("utf-8", "replace"))
-        return match[0] if value is None else match["head"] + json.dumps(value).encode()
-
-    return _FIELD.sub(string, request.body)
-
-
-def _rules(redaction: Redaction | None, plans: list[_Plan], params: Mapping[str, str]) -> Redaction:
-    """Return the rules of the new recording: what was secret in the old one, by whatever rule, is secret in it too.
-
-    Raises:
-        UsageError: a value was given for what was not redacted.
-    """
+def _rules(redaction: Redaction | None, plans: list[Plan]) -> Redaction:
+    """Return the rules of the new recording: what was secret in the old one, by whatever rule, is secret in it too."""
     fields = tuple(dict.fromkeys(name for plan in plans for name in plan.fields))
-    for name in params:
-        if plain_name(name) not in map(plain_name, fields):
-            there = f"redacted are: {', '.join(fields)}" if fields else "nothing in a URL or body was redacted"
-            raise UsageError(f"no redacted parameter or field is named {name!r}; {there}")
     rules = redaction if redaction is not None else Redaction()
     return replace(
         rules,
-        headers=(*rules.headers, *dict.fromkeys(name for plan in plans for name in plan.dropped)),
+        headers=(*rules.headers, *dict.fromkeys(name for plan in plans for name in plan.secret)),
         query=(*rules.query, *fields),
         json_fields=(*rules.json_fields, *fields),
     )
@@ -366,7 +249,7 @@ def _library() -> Any:
 def _record(
     path: Path,
     interactions: Sequence[Interaction],
-    plans: Sequence[_Plan],
+    plans: Sequence[Plan],
     rules: Redaction,
     timeout: float,
     progress: Callable[[int, int], None],
