@@ -73,7 +73,9 @@ def collected(items: Sequence[pytest.Item]) -> dict[str, Any]:
             with suppress(UsageError):  # its own set-up says so
                 path = _shown(item.config, expected_path(item, marker or _UNMARKED))
                 tests[path] = tests.get(path, 0) + 1
-    return {"tests": tests, "modules": sorted({module_of(item) for item in items})}
+    # pytest-recording lays its cassettes out in the same way, beside the modules, which may be our folder too.
+    others = {module_of(item) for item in items if item.get_closest_marker("vcr") is not None}
+    return {"tests": tests, "modules": sorted({module_of(item) for item in items} - others)}
 
 
 def module_of(item: pytest.Item) -> str:
@@ -98,6 +100,8 @@ def running(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> Iterat
     item: pytest.Item = request.node
     marker = item.get_closest_marker("streamkit") or _UNMARKED
     try:
+        if "vcr" in request.fixturenames and item.get_closest_marker("vcr") is not None:
+            raise UsageError("the test is marked with vcr too, and only one can record it: leave one of the two out")
         path = expected_path(item, marker)
         mode = record_mode(item.config, marker, config)
         options = {**_from_ini(item.config), **config, **marker.kwargs}

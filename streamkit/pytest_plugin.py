@@ -155,9 +155,13 @@ class _Session:
 
 
 def _after_wider_scopes(item: pytest.Item, names: list[str]) -> int:
-    """Return the place of the first fixture that lives as long as the test."""
+    """Return the place of the first fixture that lives as long as the test.
+
+    pytest-recording's block is left before it, for it puts itself in the place of any other.
+    """
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    wider = [n for n, name in enumerate(names) if name in known and known[name][-1].scope != "function"]
+    wider = [n for n, name in enumerate(names) if name in known
+             and (name == "block_network" or known[name][-1].scope != "function")]  # fmt: skip
     return max(wider, default=-1) + 1
 
 

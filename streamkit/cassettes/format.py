@@ -29,7 +29,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +52,18 @@ FORMAT = 1
 CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Characters that YAML would fold, or refuses, within quotes.
+_NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # An alias may stand for what holds aliases again; nothing honest holds this many values.
 _MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Cassette:
-    """The interactions of one file, in their order."""
+    """The interactions of one file, in their order, and what vcrpy's `get_metadata` has stored beside them."""
 
     interactions: tuple[Interaction, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def transcripts(self) -> tuple[Transcript, ...]:
@@ -123,7 +127,7 @@ def load_cassette(path: str | Path, *, name: str | None = None) -> Cassette:
 def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> Cassette:
     """Read a cassette from the bytes of its file; see `load_cassette`."""
     try:
-        loader = _Loader(raw)
+        loader = _Loader(_as_yaml(raw))
         root = loader.get_single_node()
         if root is not None and _values(root, {}) > _MOST_VALUES:
             raise CassetteFormatError(path, "aliases that stand for aliases: no cassette needs that", line=1)
@@ -151,7 +155,21 @@ def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> C
     for number, entry in enumerate(listed):
         label = name if number == 0 else f"{name}#{number + 1}"
         interactions.append(_interaction(entry, ("interactions", number), label, fault))
-    return Cassette(tuple(interactions))
+    metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise fault.at(("metadata",), "a mapping is expected")
+    return Cassette(tuple(interactions), metadata)
+
+
+def _as_yaml(raw: bytes) -> bytes:
+    """Return JSON, which vcrpy can write as well, as the YAML that it almost is: with no surrogate pairs in it."""
+    if not raw.lstrip().startswith(b"{"):
+        return raw
+    try:
+        text = json.dumps(json.loads(raw), ensure_ascii=False, indent=4)
+    except (ValueError, RecursionError):
+        return raw
+    return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode("utf-8", "surrogatepass")
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:

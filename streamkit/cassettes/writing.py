@@ -115,13 +115,15 @@ def dump(cassette: Cassette) -> bytes:
     Raises:
         UsageError: what would be written does not read back as the same bytes.
     """
-    document = {
+    document: dict[str, Any] = {
         "version": 1,
         "interactions": [
             {"request": _request_entry(i.request), "response": _response_entry(i.transcript)}
             for i in cassette.interactions
         ],
     }
+    if cassette.metadata:
+        document["metadata"] = cassette.metadata
     text = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=False
     )

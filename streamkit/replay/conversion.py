@@ -120,7 +120,8 @@ def vcr_interactions(cassette: Cassette) -> tuple[list[Any], list[Any]]:
 def file_bytes(recorded: dict[str, Any]) -> bytes:
     """Return the bytes of a cassette file for vcrpy's mapping of requests and responses."""
     pairs = zip(recorded["requests"], recorded["responses"], strict=True)
-    return dump(Cassette(tuple(Interaction(request(sent), transcript(response)) for sent, response in pairs)))
+    interactions = tuple(Interaction(request(sent), transcript(response)) for sent, response in pairs)
+    return dump(Cassette(interactions, recorded.get("metadata") or {}))
 
 
 def redacted(redactor: Redactor, sent: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

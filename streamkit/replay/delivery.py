@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from streamkit.errors import DialectError, TruncatedStreamError, UsageError
 from streamkit.replay.clock import Clock, SystemClock
@@ -17,12 +17,14 @@ from streamkit.transcript import Ending, ResponseHead, Transcript
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
-__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "deliveries", "is_over"]
+__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "Timeout", "Watch", "deliveries", "is_over"]
 
 Source = Transcript | str | Path | Sequence["Transcript | str | Path"]
 Cuts = Fragmentation | str | Sequence[int] | None
+
+Timeout = float | Callable[[], float | None] | None
 
 # A replayed body is as the parser gets it: decoded, and framed by our own chunks.
 _NOT_REPLAYED = {"content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive"}
@@ -53,18 +55,29 @@ class Pace:
             raise UsageError(f"speed is {speed!r}: write 0 for at once, 1 for as recorded, 2 for twice as fast")
         return cls(float(speed), SystemClock() if clock is None else clock)
 
-    def wait(self, start: float, at: int, timeout: float | None) -> float:
-        """Return how long to wait for a chunk, in seconds.
+    def wait(self, start: float, at: int, timeout: Timeout) -> tuple[float, bool]:
+        """Return how long to wait for a chunk, in seconds, and whether the chunk is there then.
 
         Args:
             start: the clock's time at which the head was handed over.
             at: milliseconds of the chunk after the head.
-            timeout: seconds that the client waits for the next bytes; None for ever.
+            timeout: seconds that the client waits for the next bytes, or what tells them; None for ever.
         """
         if not self.speed:
-            return 0.0
+            return 0.0, True
         wait = max(0.0, start + at / 1000 / self.speed - self.clock.time())
-        return wait if timeout is None else min(wait, timeout + 1e-9)
+        longest = timeout() if callable(timeout) else timeout
+        return (wait, True) if longest is None or wait <= longest else (max(0.0, longest), False)
+
+
+class Watch(Protocol):
+    """Who wants to know what a client takes of a response."""
+
+    def take(self, chunk: bytes) -> None:
+        """The client is about to get a chunk; raise, and it does not."""
+
+    def finished(self) -> None:
+        """The client has read to the end, or closed the response. May be told more than once."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +94,7 @@ class Delivery:
         over: the protocol had come to its end when the recording client stopped reading.
         pace: when the chunks are handed over.
         wire: the body is as the wire had it, so that the headers that describe its transfer still hold.
-        ended: called when the client has read to the end or closed the response.
-        alive: whether chunks may still be handed over; always where None.
+        watch: is told what the client takes.
     """
 
     head: ResponseHead
@@ -94,8 +106,7 @@ class Delivery:
     over: bool = False
     pace: Pace = Pace()
     wire: bool = False
-    ended: Callable[[], None] | None = None
-    alive: Callable[[], bool] | None = None
+    watch: Watch | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -111,11 +122,11 @@ class Delivery:
             return not self.over
         return self.ending not in (Ending.COMPLETE, Ending.TRUNCATED)
 
-    def play(self, timeout: float | None = None) -> Iterator[bytes]:
+    def play(self, timeout: Timeout = None) -> Iterator[bytes]:
         """Yield the chunks, each in its time.
 
         Args:
-            timeout: seconds that the client waits for the next bytes; None for ever.
+            timeout: seconds that the client waits for the next bytes, or what tells them; None for ever.
 
         Raises:
             TimeoutError: the next chunk comes later than that; each adapter raises its library's own exception.
@@ -126,14 +137,15 @@ class Delivery:
             raise UsageError("an async iterable of chunks needs an async client")
         pace, start = self.pace, self.pace.clock.time()
         for number, chunk in enumerate(chunks):
-            wait = pace.wait(start, self._at(number), timeout)
+            wait, comes = pace.wait(start, self._at(number), timeout)
             if wait > 0:
                 pace.clock.sleep(wait)
-                _in_time(wait, timeout)
-            self._check()
+            if not comes:
+                raise TimeoutError("timed out")
+            self._take(chunk)
             yield chunk
 
-    async def aplay(self, timeout: float | None = None) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of the client
+    async def aplay(self, timeout: Timeout = None) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of the client
         """Yield the chunks, each in its time; see `play`."""
         if hasattr(self.chunks, "__aiter__"):
             async for chunk in self.chunks:
@@ -141,29 +153,25 @@ class Delivery:
             return
         pace, start = self.pace, self.pace.clock.time()
         for number, chunk in enumerate(self.chunks):
-            wait = pace.wait(start, self._at(number), timeout)
+            wait, comes = pace.wait(start, self._at(number), timeout)
             if wait > 0:
                 await pace.clock.asleep(wait)
-                _in_time(wait, timeout)
-            self._check()
+            if not comes:
+                raise TimeoutError("timed out")
+            self._take(chunk)
             yield chunk
 
     def finished(self) -> None:
         """Say that the client is done with the response."""
-        if self.ended is not None:
-            self.ended()
+        if self.watch is not None:
+            self.watch.finished()
 
-    def _check(self) -> None:
-        if self.alive is not None and not self.alive():
-            raise UsageError("this stream was still open when its cassette was closed: read or close it within")
+    def _take(self, chunk: bytes) -> None:
+        if self.watch is not None:
+            self.watch.take(chunk)
 
     def _at(self, number: int) -> int:
         return self.times[number] if number < len(self.times) else self.times[-1] if self.times else 0
-
-
-def _in_time(wait: float, timeout: float | None) -> None:
-    if timeout is not None and wait > timeout:
-        raise TimeoutError("timed out")
 
 
 class Deliveries:

@@ -44,8 +44,8 @@ _BROKEN = re.compile(r"\. \w*(?:Connection|BrokenPipe|OS|Timeout)\w*(?:Error)?\(
 # The recording of the request being made, if it was not to be replayed: in a list, for a filter may leave it out.
 _RESERVED: ContextVar[list[Recording | None] | None] = ContextVar("_RESERVED", default=None)
 
-# Seconds that the request being made waits for the next bytes.
-_READ_TIMEOUT: ContextVar[float | None] = ContextVar("_READ_TIMEOUT", default=None)
+# What the request being made waits for.
+_TIMEOUT: ContextVar[aiohttp.ClientTimeout | None] = ContextVar("_TIMEOUT", default=None)
 
 
 def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
@@ -57,16 +57,20 @@ def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
     async def _request(session: Any, method: str, url: Any, **options: Any) -> Any:
         form = FORM.set(options.get("json") is None)
         reserved = _RESERVED.set(None)
-        timeout = _READ_TIMEOUT.set(_read_timeout(session, options.get("timeout")))
+        timeout = _TIMEOUT.set(_timeout_of(session, options.get("timeout")))
         try:
-            return await request(session, method, url, **options)
+            response = await request(session, method, url, **options)
+            for passed in response.history:  # redirects: nobody reads their bodies
+                if isinstance(passed.content, _ReplayedReader):
+                    passed.content.delivery.finished()
+            return response
         except BaseException:
             _give_up()
             raise
         finally:
             FORM.reset(form)
             _RESERVED.reset(reserved)
-            _READ_TIMEOUT.reset(timeout)
+            _TIMEOUT.reset(timeout)
 
     async def record_response(holder: Any, sent: Any, response: Any) -> None:
         mine = isinstance(holder, _Reserving) and holder.cassette is cassette
@@ -121,11 +125,9 @@ def _original() -> Any:
     return patch._AiohttpClientSessionRequest
 
 
-def _read_timeout(session: Any, timeout: Any) -> float | None:
-    if timeout is None or not isinstance(timeout, aiohttp.ClientTimeout):
-        timeout = getattr(session, "timeout", None)
-    seconds: float | None = getattr(timeout, "sock_read", None)
-    return seconds or None
+def _timeout_of(session: Any, timeout: Any) -> aiohttp.ClientTimeout | None:
+    found = timeout if isinstance(timeout, aiohttp.ClientTimeout) else getattr(session, "timeout", None)
+    return found if isinstance(found, aiohttp.ClientTimeout) else None
 
 
 # -- recording
@@ -227,12 +229,21 @@ class _ReplayedResponse(aiohttp_stubs.MockClientResponse):  # type: ignore[misc]
 class _ReplayedReader(StreamReader):
     """A reader that, when it would wait for the connection, takes the next chunk of a delivery."""
 
-    def __init__(self, delivery: Delivery, timeout: float | None) -> None:
+    def __init__(self, delivery: Delivery, timeout: aiohttp.ClientTimeout | None) -> None:
         import asyncio
 
         super().__init__(aiohttp_stubs._NoConnection(), 2**22, loop=asyncio.get_running_loop())
         self.delivery = delivery
-        self._chunks = delivery.aplay(timeout)
+        self._clock = delivery.pace.clock
+        self._read = (timeout.sock_read if timeout is not None else None) or None
+        total = (timeout.total if timeout is not None else None) or None
+        self._deadline = None if total is None else self._clock.time() + total
+        self._chunks = delivery.aplay(self._patience)
+
+    def _patience(self) -> float | None:
+        """Return how long the next bytes are waited for, in seconds."""
+        left = None if self._deadline is None else self._deadline - self._clock.time()
+        return min((wait for wait in (self._read, left) if wait is not None), default=None)
 
     async def _wait(self, func_name: str) -> None:
         try:
@@ -244,7 +255,10 @@ class _ReplayedReader(StreamReader):
                 raise self._exception from None  # type: ignore[misc]  # just set
             self.feed_eof()
         except TimeoutError:
-            self.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+            over = self._deadline is not None and self._clock.time() >= self._deadline
+            self.set_exception(
+                TimeoutError() if over else aiohttp.SocketTimeoutError("Timeout on reading data from socket")
+            )
             raise self._exception from None  # type: ignore[misc]  # just set
         else:
             if chunk:
@@ -258,7 +272,7 @@ def _replay(response: Any, delivery: Delivery) -> None:
     response._body = None
     response._traces = []
     response._closed = False
-    response.content = _ReplayedReader(delivery, _READ_TIMEOUT.get())
+    response.content = _ReplayedReader(delivery, _TIMEOUT.get())
 
 
 def _failure(delivery: Delivery) -> BaseException:

@@ -52,8 +52,8 @@ class Persister:
         self._settings = settings
         self.raw: bytes | None = None
 
-    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Any], list[Any]]:
-        """Return vcrpy's requests and responses.
+    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[Any, ...]:
+        """Return vcrpy's requests and responses, and its metadata where there are any.
 
         Raises:
             CassetteNotFoundError: vcrpy's, if there is no file.
@@ -63,11 +63,12 @@ class Persister:
         if not path.exists():
             raise VCRNotFoundError
         raw = files.read_file(path)
-        requests, responses = conversion.vcr_interactions(parse(raw, path=str(path)))
+        cassette = parse(raw, path=str(path))
+        requests, responses = conversion.vcr_interactions(cassette)
         if self._settings.start_over and not self.is_of_this_session(path):
             raise VCRNotFoundError
         self.raw = raw
-        return requests, responses
+        return (requests, responses, cassette.metadata) if cassette.metadata else (requests, responses)
 
     def is_of_this_session(self, path: Path) -> bool:
         """Whether the file was written since the time in the settings."""

@@ -20,7 +20,7 @@ from vcr.errors import UnhandledHTTPRequestError
 
 from streamkit.cassettes import files
 from streamkit.cassettes.format import parse
-from streamkit.errors import StreamkitError, UnmatchedRequestError
+from streamkit.errors import StreamkitError, UnmatchedRequestError, UsageError
 from streamkit.replay import conversion
 from streamkit.replay.delivery import Delivery, is_over
 from streamkit.replay.interception import patches
@@ -78,11 +78,11 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         self.saved: tuple[Transcript, ...] = ()
         self.failure: Exception | None = None
         self.discard = False
-        self._opened = self._closed = False
+        self._opened = False
         self._guard = threading.RLock()
         self._entries: list[_Entry] = []
         self._abandoned: list[Recording] = []
-        self._playing: dict[object, Undrained] = {}
+        self._playing: list[_Playing] = []
         if config.get("persister") is None:
             config["persister"] = Persister(settings)
         super().__init__(**config)
@@ -167,14 +167,8 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
             response: vcrpy's response; the next that matches where None.
         """
         transcript = conversion.transcript(self.play_response(request) if response is None else response)
-        key = object()
-        size = len(transcript.body)
         kept = self._before_record_request(request) or request
-        self._playing[key] = Undrained(str(kept.method), str(kept.uri), size, recorded=False)
-
-        def ended() -> None:
-            self._playing.pop(key, None)
-
+        playing = _Playing(self._playing, str(kept.method), str(kept.uri))
         return Delivery(
             transcript.head,
             [chunk.data for chunk in transcript.chunks],
@@ -185,8 +179,7 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
             over=transcript.ending is Ending.CLIENT_CLOSED and is_over(transcript),
             pace=self.settings.pace,
             wire=True,
-            ended=ended,
-            alive=lambda: not self._closed,
+            watch=playing,
         )
 
     @property
@@ -245,9 +238,8 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
                     if entry.recording.transcript is not None:
                         self.undrained.append(left)
                         self._abandoned.append(entry.recording)
-            self.undrained.extend(self._playing.values())
+            self.undrained.extend(playing.left() for playing in list(self._playing))
             self._playing.clear()
-            self._closed = True
         for recording in self._abandoned:
             if recording.abandon is not None:
                 with suppress(Exception):  # it is given up in any case
@@ -291,6 +283,29 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
     def _redacted(self, request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         redactor = self.settings.redactor
         return (request, response) if redactor is None else conversion.redacted(redactor, request, response)
+
+
+class _Playing:
+    """A response that is being replayed; it is in its cassette's list as long as it is open."""
+
+    def __init__(self, among: list[_Playing], method: str, url: str) -> None:
+        self._among = among
+        self._request = (method, url)
+        self._size = 0
+        among.append(self)
+
+    def take(self, chunk: bytes) -> None:
+        if self not in self._among:
+            raise UsageError("this stream was still open when its cassette was closed: read or close it within")
+        self._size += len(chunk)
+
+    def finished(self) -> None:
+        if self in self._among:
+            self._among.remove(self)
+
+    def left(self) -> Undrained:
+        """Return what it is when its cassette is closed."""
+        return Undrained(*self._request, self._size, recorded=False)
 
 
 @dataclass(eq=False)

@@ -6,7 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
-from skhelpers.recording import BODY, CLIENTS, PIECES, Call, Outcome, chat_server, gated, hands_on, let_go, recorded, replayed
+from skhelpers.recording import (
+    BODY,
+    CLIENTS,
+    PIECES,
+    Call,
+    Outcome,
+    chat_server,
+    gated,
+    hands_on,
+    let_go,
+    recorded,
+    replayed,
+)
 from skhelpers.server import Answer
 
 import streamkit
@@ -133,9 +145,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", ["complete", "truncated", "incomplete", "reset", "timeout"])
 @pytest.mark.parametrize("recorder", [name for name in LIBRARIES if name in CLIENTS])
-def test_what_one_library_recorded_ends_for_each_other_in_its_own_way(
-    recorder: str, name: str, tmp_path: Path
-) -> None:
+def test_what_one_library_recorded_ends_for_each_other_in_its_own_way(recorder: str, name: str, tmp_path: Path) -> None:
     answer, _ = ENDINGS[name]
     path = tmp_path / "one.yaml"
     _, url = recorded(recorder, path, answer, Call(timeout=WAIT if name == "timeout" else 5.0))

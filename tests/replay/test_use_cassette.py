@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,24 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
-from skhelpers.recording import ASYNC, BODY, CLIENTS, PIECES, SYNC, Call, Outcome, chat_server, gated, recorded, replayed
+from skhelpers.recording import (
+    ASYNC,
+    BODY,
+    CLIENTS,
+    PIECES,
+    SYNC,
+    Call,
+    Outcome,
+    chat_server,
+    gated,
+    recorded,
+    replayed,
+)
 from skhelpers.server import Answer, Seen
 
 import streamkit
 from streamkit.cassettes import load_cassette
-from streamkit.errors import StreamkitWarning, UnmatchedRequestError, UsageError
+from streamkit.errors import UnmatchedRequestError, UsageError
 
 every_client = pytest.mark.parametrize("client", CLIENTS)
 JSON = ["Content-Type: application/json"]
@@ -175,7 +186,9 @@ def test_a_compressed_stream_is_kept_as_on_the_wire_and_decoded_by_the_client(co
     packed = PACK[coding](BODY)
     parts = [packed[:50], packed[50:90], packed[90:]]
     answer = Answer(parts, headers=["Content-Type: text/event-stream", f"Content-Encoding: {coding}"])
-    for name in ("httpx", "requests", "aiohttp")[: 2 if coding == "zstd" else 3]:  # aiohttp needs another package for it
+    for name in ("httpx", "requests", "aiohttp")[
+        : 2 if coding == "zstd" else 3
+    ]:  # aiohttp needs another package for it
         path = tmp_path / f"{name}.yaml"
         with chat_server(answer) as server:
             without = whole(name, url_of(server))
@@ -201,7 +214,7 @@ def whole(name: str, url: str) -> bytes:
     if name == "httpx":
         import httpx
 
-        return httpx.post(url, content=b"{}").content
+        return httpx.post(url, content=b"{}", follow_redirects=True).content
     if name == "requests":
         import requests
 
@@ -305,12 +318,10 @@ def test_async_with(tmp_path: Path) -> None:
             await ASYNC["httpx-async"](url, Call(), outcome)
         return outcome.chunks
 
-
     with chat_server(Answer(PIECES, gap=0.02)) as server:
         url = url_of(server)
         live = asyncio.run(run(url, "once"))
     assert live == asyncio.run(run(url, "none"))
-
 
 
 def test_nested_cassettes_record_to_the_inner_one(tmp_path: Path) -> None:
@@ -328,76 +339,21 @@ def test_nested_cassettes_record_to_the_inner_one(tmp_path: Path) -> None:
     assert {"outer.yaml": ["a", "c"], "inner.yaml": ["b"]} == texts
 
 
-# -- several at once
+# -- redirects
 
 
-@pytest.mark.parametrize("client", SYNC)
-def test_streams_of_several_threads_are_not_mixed_up(client: str, tmp_path: Path) -> None:
-    def together(url: str, mode: str) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-
-        def one(number: int) -> None:
-            found[number] = CLIENTS[client](url, Call(content=json.dumps({"text": f"n{number}"}).encode())).body
-
-        with streamkit.use_cassette(tmp_path / "one.yaml", record_mode=mode):
-            threads = [threading.Thread(target=one, args=(number,)) for number in range(5)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        return found
-
-    with chat_server(echo) as server:
-        url = url_of(server)
-        live = together(url, "once")
-    assert [b"data: 1 n%d" % n in live[n] for n in range(5)] == [True] * 5
-    assert live == together(url, "none")
-
-
-@pytest.mark.parametrize("client", ASYNC)
-def test_streams_of_gather_are_kept_in_the_order_of_their_requests(client: str, tmp_path: Path) -> None:
-    """The first request is answered last, and still is the first in the cassette."""
-    others = threading.Semaphore(0)
-
+@pytest.mark.parametrize("client", ["httpx", "requests", "aiohttp"])
+def test_a_redirect_and_the_stream_behind_it_are_recorded_and_replayed(client: str, tmp_path: Path) -> None:
     def answer(seen: Seen) -> Answer:
-        first = json.loads(seen.body)["text"] == "n0"
-        if first:
-            others.acquire(timeout=5)
-            others.acquire(timeout=5)
-        return echo(seen)
-
-    async def one(url: str, number: int) -> bytes:
-        outcome = Outcome()
-        await ASYNC[client](url, Call(content=json.dumps({"text": f"n{number}"}).encode()), outcome)
-        others.release()
-        return outcome.body
-
-    async def together(url: str) -> list[bytes]:
-        return await asyncio.gather(*(one(url, number) for number in range(3)))
+        if "/from" in seen.line:
+            return Answer([b"elsewhere"], framing="length", status="303 See Other", headers=["Location: /to"])
+        return Answer(PIECES, gap=0.002)
 
     with chat_server(answer) as server:
-        url = url_of(server)
+        url = server.url + "/from"
         with streamkit.use_cassette(tmp_path / "one.yaml"):
-            live = asyncio.run(together(url))
-    requests = [json.loads(one.request.body)["text"] for one in load_cassette(tmp_path / "one.yaml").interactions]
-    assert ["n0", "n1", "n2"] == requests
+            assert BODY == whole(client, url)
+    found = load_cassette(tmp_path / "one.yaml").interactions
+    assert ["from", "to"] == [one.request.url.rpartition("/")[2] for one in found]
     with streamkit.use_cassette(tmp_path / "one.yaml", record_mode="none"):
-        assert live == asyncio.run(together(url))
-
-
-
-
-# -- streams that are left open
-
-
-def test_a_stream_that_is_left_open_is_closed_warned_of_and_recorded(tmp_path: Path) -> None:
-    import httpx
-
-    with chat_server(Answer(PIECES, end="hang")) as server, httpx.Client(trust_env=False) as client:
-        with pytest.warns(StreamkitWarning, match="left open after 1[0-9]* recorded bytes"):
-            with streamkit.use_cassette(tmp_path / "one.yaml"):
-                response = client.send(client.build_request("POST", url_of(server), content=b"{}"), stream=True)
-                assert PIECES[0] == next(response.iter_raw())[:100]
-        response.close()
-    (transcript,) = load_cassette(tmp_path / "one.yaml").transcripts
-    assert ("client_closed", PIECES[0]) == (transcript.ending, transcript.body[:100])
+        assert BODY == whole(client, url)

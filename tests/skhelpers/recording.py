@@ -18,11 +18,22 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+import streamkit
 from skhelpers.server import Answer, Seen, StreamServer, body, pieces
 
-import streamkit
-
-__all__ = ["ASYNC", "CLIENTS", "SYNC", "Call", "Outcome", "chat_server", "gated", "hands_on", "library_of", "recorded", "replayed"]
+__all__ = [
+    "ASYNC",
+    "CLIENTS",
+    "SYNC",
+    "Call",
+    "Outcome",
+    "chat_server",
+    "gated",
+    "hands_on",
+    "library_of",
+    "recorded",
+    "replayed",
+]
 
 BODY = body()
 PIECES = pieces(BODY)
@@ -166,7 +177,8 @@ def _reads(response: Any) -> Iterator[bytes]:
 
 def _urllib_request(url: str, call: Call, outcome: Outcome) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, call.content, call.headers), timeout=call.timeout) as response:
+    sent = urllib.request.Request(url, call.content, call.headers)  # noqa: S310 - loopback
+    with opener.open(sent, timeout=call.timeout) as response:
         outcome.head(response.status, response.headers.items())
         _drain(outcome, call, _reads(response))
 
