@@ -14,6 +14,7 @@ from streamkit.replay.clock import Clock, SystemClock, VirtualClock
 from streamkit.replay.delivery import Delivery, deliveries
 from streamkit.replay.httpx_transport import httpx_transport
 from streamkit.replay.matching import MissReason
+from streamkit.replay.network import network_blocked
 from streamkit.replay.requests_adapter import requests_adapter, requests_session
 from streamkit.replay.session import Replay
 from streamkit.replay.use import use_cassette
@@ -28,6 +29,7 @@ __all__ = [
     "async_openai",
     "deliveries",
     "httpx_transport",
+    "network_blocked",
     "openai",
     "requests_adapter",
     "requests_session",

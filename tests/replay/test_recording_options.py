@@ -101,3 +101,11 @@ def test_nothing_is_written_of_a_test_that_failed_where_that_was_asked_for(clien
 def test_an_option_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UsageError, match="knows no option 'recordmode'"):
         streamkit.use_cassette("one", recordmode="none")
+
+
+def test_what_vcrpy_stores_beside_the_interactions_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    with streamkit.use_cassette(path) as cassette:
+        assert 5 == cassette.get_metadata("seed", 5)
+    with streamkit.use_cassette(path, record_mode="none") as cassette:
+        assert 5 == cassette.get_metadata("seed", 6)

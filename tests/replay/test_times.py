@@ -163,3 +163,24 @@ def test_no_real_time_passes(client: str, tmp_path: Path) -> None:
 def test_a_clock_does_not_go_back() -> None:
     with pytest.raises(UsageError, match="cannot go back"):
         streamkit.VirtualClock().advance(-1)
+
+
+@pytest.mark.skipif("aiohttp" not in ASYNC, reason="aiohttp is not installed")
+def test_the_total_timeout_of_aiohttp_holds_in_virtual_time(tmp_path: Path) -> None:
+    import aiohttp
+
+    clock = streamkit.VirtualClock()
+    seen: list[bytes] = []
+
+    async def read() -> None:
+        timeout = aiohttp.ClientTimeout(total=2.5)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            async with session.post(URL, data=Call().content, headers={"Content-Type": "application/json"}) as response:
+                async for chunk, _ in response.content.iter_chunks():
+                    seen.append(chunk)
+
+    with streamkit.use_cassette(cassette(tmp_path), record_mode="none", clock=clock):
+        with pytest.raises(TimeoutError) as raised:
+            asyncio.run(read())
+    assert TimeoutError is type(raised.value)
+    assert (PIECES[:4], 2.5) == (seen, clock.time())
