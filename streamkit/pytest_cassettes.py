@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamkit.replay.stream_cassette import StreamCassette
     from streamkit.transcript import Transcript
 
-__all__ = ["STARTED", "collected", "note", "running", "summary"]
+__all__ = ["STARTED", "collected", "note", "replaying", "running", "summary"]
 
 #: What is said of a test's cassette; goes with the report of its teardown.
 FACTS = pytest.StashKey[dict[str, Any]]()
@@ -148,6 +148,16 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
         missed = [str(miss) for miss in cassette.misses if str(miss) != shown]
         if missed:
             report.sections.append(("streamkit: unmatched request", "\n\n".join(dict.fromkeys(missed))))
+
+
+def replaying(config: pytest.Config, marker: pytest.Mark) -> AbstractContextManager[None]:
+    """Return the block of the network for a test that a fixture answers; none where the session records."""
+    from streamkit.replay.network import network_blocked
+
+    if not _blocks(config) or config.getoption("streamkit_record") not in (None, "none"):
+        return nullcontext()
+    hosts = [*config.getini("streamkit_allowed_hosts"), *_listed(marker.kwargs.get("allowed_hosts", ()))]
+    return network_blocked(hosts)
 
 
 def record_mode(config: pytest.Config, marker: pytest.Mark, options: Mapping[str, Any]) -> str:

@@ -174,8 +174,10 @@ def _load(config: pytest.Config, marker: pytest.Mark | None, what: str) -> Trans
     from streamkit.cassettes import load
     from streamkit.errors import StreamkitError, UsageError
 
-    names = () if marker is None else (*marker.args, *marker.kwargs.values())
-    if marker is None or len(names) != 1 or not isinstance(names[0], str) or set(marker.kwargs) - {"name"}:
+    named = [] if marker is None or "name" not in marker.kwargs else [marker.kwargs["name"]]
+    names = [] if marker is None else [*marker.args, *named]
+    strange = set() if marker is None else set(marker.kwargs) - {"name", "allowed_hosts", "record_mode"}
+    if len(names) != 1 or not isinstance(names[0], str) or strange:
         raise UsageError(f'{what} needs the transcript: @pytest.mark.streamkit("openai_chat/boston_weather")')
     try:
         return load(names[0], folder=_folder(config))
@@ -265,14 +267,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def transcript(request: pytest.FixtureRequest) -> Transcript:
-    """The transcript that the marker `streamkit` names."""
+def transcript(request: pytest.FixtureRequest) -> Generator[Transcript, None, None]:
+    """The transcript that the marker `streamkit` names. The network is blocked, as in every test that replays."""
     from streamkit.errors import StreamkitError
 
+    marker = request.node.get_closest_marker("streamkit")
     try:
-        return _load(request.config, request.node.get_closest_marker("streamkit"), "the fixture")
+        found = _load(request.config, marker, "the fixture")
     except StreamkitError as error:
         message = str(error)
+    else:
+        from streamkit.pytest_cassettes import replaying
+
+        with replaying(request.config, marker):
+            yield found
+        return
     pytest.fail(message, pytrace=False)
 
 

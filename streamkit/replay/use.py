@@ -76,7 +76,7 @@ def use_cassette(
         None if name is None else cassette_path(name, folder),
         record_mode=record_mode,
         folder=_folder(folder),
-        match_on=tuple(match_on),
+        match_on=(match_on,) if isinstance(match_on, str) else tuple(match_on),
         matcher=json_body(ignore_json),
         pace=Pace.of(speed, clock),
         redaction=redaction,
@@ -133,6 +133,8 @@ def _context(
     for one in match_on:
         if callable(one):
             vcr.register_matcher(one.__name__, one)
+        elif one not in vcr.matchers:
+            raise UsageError(f"match_on names no matcher {one!r}; there are: {', '.join(sorted(vcr.matchers))}")
     options = {**options, "match_on": tuple(one.__name__ if callable(one) else one for one in match_on)}
     unknown = sorted(set(options) - _known_options())
     if unknown:
@@ -147,8 +149,9 @@ def _context(
             **{"report": _warn, **extra},
         )
         if settings.since is not None and path is not None and record_mode in ("once", "rewrite"):
-            mine = path.exists() and path.stat().st_mtime_ns >= settings.since
-            vcr.record_mode = type(vcr.record_mode)("new_episodes" if mine else "once")
+            # Others of this session may write the file at any moment: only one that is surely older is replayed alone.
+            older = record_mode == "once" and path.exists() and path.stat().st_mtime_ns < settings.since
+            vcr.record_mode = type(vcr.record_mode)("once" if older else "new_episodes")
         config: dict[str, Any] = vcr.get_merged_config(**options)
         config["persister"] = options.get("persister")
         config["before_record_request"] = _pipeline(config["before_record_request"], settings, conversion)
