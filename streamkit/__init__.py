@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamkit import strategies as strategies
     from streamkit import wire as wire
     from streamkit.case import Case as Case
+    from streamkit.case import mutated as mutated
     from streamkit.cassettes import load as load
     from streamkit.cassettes.redaction import Redaction as Redaction
     from streamkit.completion import Choice as Choice
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from streamkit.fuzz import check as check
     from streamkit.replay.clock import VirtualClock as VirtualClock
     from streamkit.replay.use import use_cassette as use_cassette
+    from streamkit.synthesis import synthesize as synthesize
     from streamkit.transcript import Chunk as Chunk
     from streamkit.transcript import Ending as Ending
     from streamkit.transcript import Transcript as Transcript
@@ -61,6 +63,8 @@ _HOMES = {
     "accumulate": "streamkit.dialects",
     "check": "streamkit.fuzz",
     "load": "streamkit.cassettes",
+    "mutated": "streamkit.case",
+    "synthesize": "streamkit.synthesis",
     "use_cassette": "streamkit.replay.use",
 }
 _MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "strategies", "wire")

@@ -15,6 +15,7 @@ Two families, split by who has to act::
     +- LimitError                   a limit that the caller set was reached
     +- DialectError                 the stream says something that the dialect cannot take
        +- PayloadError              an event that is not a payload of the dialect
+       |  +- MessageError           bytes that are no message of an AWS event stream
        +- ProviderError             the provider reported an error inside the stream
        +- TruncatedStreamError      the stream ended before it was finished
     OracleFailure(AssertionError)   the code under test is wrong
@@ -37,6 +38,7 @@ __all__ = [
     "CassetteNotFoundError",
     "DialectError",
     "LimitError",
+    "MessageError",
     "NetworkBlockedError",
     "OracleFailure",
     "PayloadError",
@@ -208,6 +210,20 @@ class DialectError(StreamkitError):
 
 class PayloadError(DialectError):
     """An event's data is not a payload of the dialect (not JSON, wrong shape, bytes that are not UTF-8)."""
+
+
+class MessageError(PayloadError):
+    """Bytes are no message of an AWS event stream.
+
+    Attributes:
+        offset: where in the stream the broken message begins, in bytes.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, offset: int, reason: str) -> None:
+        self.offset = offset
+        self.reason = reason
+        super().__init__(f"the message at byte {offset} is broken: {reason}")
 
 
 class ProviderError(DialectError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from streamkit.case import Case
+from streamkit.case import Case, mutated
 from streamkit.errors import UsageError
 from streamkit.transcript import Transcript
 from streamkit.wire.boundaries import boundaries
@@ -23,7 +23,9 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["cases", "fragmentations", "transcripts"]
+    from streamkit.mutations.registry import Step
+
+__all__ = ["cases", "faults", "fragmentations", "mutations", "transcripts"]
 
 _Place = tuple[int, int]  # a column of offsets, and how far along it, of _SCALE
 _ANCHORS = 2
@@ -125,26 +127,105 @@ def transcripts(*, dialect: str | None = None) -> st.SearchStrategy[Transcript]:
     return st.sampled_from(found)
 
 
+def mutations(
+    transcript: Transcript | str | Path,
+    *,
+    classes: Sequence[str] | None = ("preserving",),
+    layers: Sequence[str] | None = None,
+    min_size: int = 0,
+    max_size: int = 3,
+) -> st.SearchStrategy[tuple[Step, ...]]:
+    """Generate mutations of a transcript: steps that apply to it, one after the other.
+
+    Args:
+        transcript: the transcript or its name.
+        classes: "preserving", "dialect", "fault"; all where None.
+        layers: "bytes", "framing", "json", "delta", "delivery"; all where None.
+        min_size: the fewest steps.
+        max_size: the most steps.
+
+    Returns:
+        A strategy that shrinks towards fewer mutations, then towards the first variant of each.
+
+    Raises:
+        UsageError: there is no such class or layer, or no such mutation applies to the transcript.
+    """
+    from streamkit import dialects
+    from streamkit.mutations.registry import Inapplicable, Step
+    from streamkit.mutations.registry import mutations as entries
+    from streamkit.mutations.stream import Stream
+
+    if isinstance(transcript, str | Path):
+        from streamkit.cassettes import load
+
+        transcript = load(transcript)
+    dialect = dialects.detect(transcript)
+    stream = Stream.of(transcript, dialect.name if dialect is not None else None)
+
+    def applies(steps: tuple[Step, ...]) -> bool:
+        edited = stream
+        try:
+            for step in steps:
+                edited = step.apply(edited).stream
+        except Inapplicable:
+            return False
+        return True
+
+    usable = [one for one in entries(classes=classes, layers=layers) if any(
+        applies((Step(one, numbers),)) for numbers in one.variants(stream, 4))]  # fmt: skip
+    if not usable and min_size:
+        raise UsageError(f"no such mutation applies to {transcript.name or 'the transcript'}")
+    numbers = st.lists(st.integers(0, 999), max_size=3).map(tuple)
+    steps = st.lists(
+        st.builds(Step, st.sampled_from(usable), numbers), min_size=min_size, max_size=max_size if usable else 0
+    )
+    return steps.map(tuple).filter(applies)
+
+
+def faults(transcript: Transcript | str | Path, *, max_size: int = 1) -> st.SearchStrategy[tuple[Step, ...]]:
+    """Generate faults of a transcript; see `mutations`. A right parser raises a typed error on each."""
+    return mutations(transcript, classes=("fault",), min_size=1, max_size=max_size)
+
+
 def cases(
-    transcript: Transcript | str | Path | None = None, *, max_cuts: int | None = None, empty_chunks: bool = False
+    transcript: Transcript | str | Path | None = None,
+    *,
+    max_cuts: int | None = None,
+    empty_chunks: bool = False,
+    classes: Sequence[str] | None = (),
+    layers: Sequence[str] | None = None,
+    max_mutations: int = 3,
 ) -> st.SearchStrategy[Case]:
-    """Generate deliveries: a transcript and where it is cut.
+    """Generate deliveries: a transcript, its mutations, and where it is cut.
 
     Args:
         transcript: the transcript or its name; any of the bundled ones where None.
         max_cuts: as for `fragmentations`.
         empty_chunks: as for `fragmentations`.
+        classes: of the mutations; none by default, all where None.
+        layers: of the mutations; all where None.
+        max_mutations: the most mutations of one case.
 
     Returns:
-        A strategy that shrinks towards the first transcript, then as `fragmentations` does.
+        A strategy that shrinks towards the first transcript, then towards no mutation, then as `fragmentations` does.
     """
     if isinstance(transcript, str | Path):
         from streamkit.cassettes import load
 
         transcript = load(transcript)
     chosen = transcripts() if transcript is None else st.just(transcript)
-    return chosen.flatmap(
-        lambda one: fragmentations(one, max_cuts=max_cuts, empty_chunks=empty_chunks).map(
-            lambda fragmentation: Case(one, fragmentation)
+
+    def delivered(one: Transcript) -> st.SearchStrategy[Case]:
+        if classes == ():
+            return cut(one, ())
+        return mutations(one, classes=classes, layers=layers, max_size=max_mutations).flatmap(
+            lambda steps: cut(one, steps)
         )
-    )
+
+    def cut(one: Transcript, steps: tuple[Step, ...]) -> st.SearchStrategy[Case]:
+        body = mutated(one, steps).body if steps else one
+        return fragmentations(body, max_cuts=max_cuts, empty_chunks=empty_chunks).map(
+            lambda fragmentation: Case(one, fragmentation, steps)
+        )
+
+    return chosen.flatmap(delivered)

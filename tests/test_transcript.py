@@ -168,7 +168,9 @@ def test_renamed_changes_the_name_alone() -> None:
 def test_ending_is_given_as_a_member_or_as_its_word() -> None:
     assert Ending.TRUNCATED is Transcript(b"", ending="truncated").ending  # type: ignore[arg-type]
     assert Ending.COMPLETE is Transcript(b"").ending
-    assert ["complete", "truncated", "incomplete", "reset", "timeout", "client_closed"] == [str(ending) for ending in Ending]
+    assert ["complete", "truncated", "incomplete", "reset", "timeout", "client_closed"] == [
+        str(ending) for ending in Ending
+    ]
 
 
 def test_repr_tells_the_sizes_and_not_the_body() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["exit_code", "fuzz", "print_report"]
 
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
 
 @click.command()
 @click.argument("target")
-@click.argument("transcripts", nargs=-1, metavar="[TRANSCRIPT]...")
+@click.argument("names", nargs=-1, metavar="[TARGET]... [TRANSCRIPT]...")
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what Hypothesis draws."
 )
@@ -46,6 +50,9 @@ __all__ = ["exit_code", "fuzz", "print_report"]
 )  # fmt: skip
 @click.option("--dialects", is_flag=True, help="Also apply the mutations of the dialect class.")
 @click.option("--faults", is_flag=True, help="Also apply the mutations of the fault class.")
+@click.option("--only", multiple=True, metavar="NAME", help="Apply only this mutation. May be given several times.")
+@click.option("--skip", multiple=True, metavar="NAME", help="Leave a mutation out. May be given several times.")
+@click.option("--table", is_flag=True, help="Show what the target did on each mutation.")
 @click.option("--empty-chunks", is_flag=True, help="Also deliver empty chunks.")
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, metavar="SECONDS",
@@ -62,13 +69,16 @@ __all__ = ["exit_code", "fuzz", "print_report"]
 @debug_option
 def fuzz(
     target: str,
-    transcripts: tuple[str, ...],
+    names: tuple[str, ...],
     seed: int,
     max_examples: int | None,
     max_single_cuts: int | None,
     returns: str,
     dialects: bool,
     faults: bool,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    table: bool,
     empty_chunks: bool,
     time_limit: float,
     max_time: float | None,
@@ -79,7 +89,8 @@ def fuzz(
 
     TARGET is module:attribute: a function of an iterable of bytes, an async function of an async iterable, or a class
     with feed(bytes) and optionally close() and result(). A TRANSCRIPT is a name from `streamkit list` or the path of a
-    cassette or a bare .sse body; without any, the bundled ones are taken.
+    cassette or a bare .sse body; without any, the bundled ones are taken. Several targets run over the same cases, and
+    a table shows side by side what each did.
     """
     from streamkit.fuzz import Options
     from streamkit.fuzz import fuzz as run
@@ -96,17 +107,28 @@ def fuzz(
         sys.stdout.flush()
         os._exit(1)
 
-    options = Options(seed, max_examples, returns, time_limit, max_time, empty_chunks, max_single_cuts)
-    with campaign_progress() as listener:
-        report = run(target, list(transcripts) or None, options=options, replay=replay, listener=listener, stuck=stuck)
-    for flag, name in ((dialects, "dialect"), (faults, "fault")):
-        if flag:
-            report.notes.append(f"no mutation of the {name} class exists in this version: only cuts were tried")
-    click.get_current_context().obj.code = exit_code(report)
+    options = Options(
+        seed, max_examples, returns, time_limit, max_time, empty_chunks, max_single_cuts, dialects, faults, only, skip
+    )
+    others = [name for name in names if _TARGET.fullmatch(name) and not Path(name).exists()]
+    transcripts = [name for name in names if name not in others] or None
+    reports = []
+    for one in (target, *others):
+        with campaign_progress() as listener:
+            reports.append(run(one, transcripts, options=options, replay=replay, listener=listener, stuck=stuck))
+    code = max(map(exit_code, reports))
+    click.get_current_context().obj.code = code
     if json_file is not None:
-        write_json(json_file, report.to_json())
-    print_report(console(err=json_file == "-"), report)
-    return exit_code(report)
+        told = [report.to_json() for report in reports]
+        write_json(json_file, told[0] if len(told) == 1 else {"format": 1, "reports": told})
+    out = console(err=json_file == "-")
+    for report in reports:
+        print_report(out, report)
+    if table or len(reports) > 1:
+        from streamkit.cli.outcomes import print_outcomes
+
+        print_outcomes(out, reports)
+    return code
 
 
 def exit_code(report: Report) -> int:
@@ -122,6 +144,11 @@ def print_report(out: Console, report: Report) -> None:
     for coverage in report.coverage:
         phases = ", ".join(f"{count} {phase}" for phase, count in coverage.phases.items())
         out.print(f"{coverage.transcript}: {coverage.size} bytes; {phases}", style="dim")
+        if coverage.mutations:
+            out.print(
+                f"  {len(coverage.mutations)} mutations applied, {len(coverage.inapplicable)} had nothing to do",
+                style="dim",
+            )
         for note in coverage.notes:
             out.print(f"  note: {note}", style="yellow")
     for note in report.notes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from streamkit.completion import Completion
+    from streamkit.dialects.layout import Layout
 
 __all__ = ["Dialect", "Reader", "accumulate", "detect", "get", "names"]
 
@@ -39,9 +40,15 @@ class Reader(Protocol):
 
 
 class Dialect(Protocol):
-    """One streaming API."""
+    """One streaming API.
+
+    Attributes:
+        name: in lower case with underscores.
+        wire: how its events are framed: "sse", "ndjson", "jsonarray" or "eventstream".
+    """
 
     name: str
+    wire: str
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether a transcript speaks this dialect."""
@@ -49,38 +56,65 @@ class Dialect(Protocol):
     def reader(self) -> Reader:
         """Return a new reader."""
 
+    def emit(self, completion: Completion, layout: Layout) -> Transcript:
+        """Return a synthetic transcript that accumulates to a completion; raise UsageError for what it cannot carry."""
+
 
 def _registry() -> dict[str, Dialect]:
+    from streamkit.dialects.anthropic_messages import AnthropicMessages
+    from streamkit.dialects.bedrock_converse import BedrockConverse
+    from streamkit.dialects.cohere_v2 import CohereV2
+    from streamkit.dialects.gemini import Gemini
+    from streamkit.dialects.ollama import Ollama
     from streamkit.dialects.openai_chat import OpenAIChat
+    from streamkit.dialects.openai_completions import OpenAICompletions
 
-    return {dialect.name: dialect for dialect in (OpenAIChat(),)}
+    listed: tuple[Dialect, ...] = (
+        OpenAIChat(), OpenAICompletions(), AnthropicMessages(), Gemini(), Ollama(), BedrockConverse(), CohereV2(),
+    )  # fmt: skip
+    return {dialect.name: dialect for dialect in listed}
 
 
 def names() -> list[str]:
-    """Return the names of all dialects."""
-    return sorted(_registry())
+    """Return the names of all dialects: those of streamkit, and those that installed packages offer."""
+    from streamkit.dialects import plugins
+
+    return sorted({*_registry(), *plugins.names()})
 
 
 def get(name: str) -> Dialect:
     """Return the dialect of that name.
 
     Raises:
-        UsageError: there is none; the nearest name is given.
+        UsageError: there is none, and the nearest name is given; or it is a plug-in's that cannot be loaded.
     """
-    registry = _registry()
-    if name not in registry:
-        near = difflib.get_close_matches(name, registry, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(sorted(registry))
+    from streamkit.dialects import plugins
+
+    found = _registry().get(name) or plugins.load(name)
+    if found is None:
+        known = names()
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(known)
         raise UsageError(f"no dialect named {name!r}; {hint}")
-    return registry[name]
+    return found
 
 
 def detect(transcript: Transcript) -> Dialect | None:
-    """Return the dialect that a transcript names or, failing that, speaks; None where none fits."""
+    """Return the dialect that a transcript names or, failing that, speaks; None where none fits.
+
+    Raises:
+        UsageError: the transcript names a plug-in's dialect that cannot be loaded.
+    """
+    from streamkit.dialects import plugins
+
     registry = _registry()
     if transcript.dialect is not None:
-        return registry.get(transcript.dialect)
-    return next((dialect for dialect in registry.values() if dialect.detect(transcript)), None)
+        return registry.get(transcript.dialect) or plugins.load(transcript.dialect)
+    own = next((dialect for dialect in registry.values() if dialect.detect(transcript)), None)
+    if own is not None:
+        return own
+    offered = (plugins.load(name) for name in plugins.names() if name not in registry)
+    return next((dialect for dialect in offered if dialect is not None and dialect.detect(transcript)), None)
 
 
 def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str = "openai_chat") -> Completion:

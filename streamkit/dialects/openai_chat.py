@@ -24,6 +24,7 @@ from streamkit.wire.sse import SSEDecoder
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
 
@@ -48,6 +49,7 @@ class OpenAIChat:
     """The dialect `openai_chat`."""
 
     name = "openai_chat"
+    wire = "sse"
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether a payload near the beginning is a chat completion chunk, or the request asked for one."""
@@ -74,6 +76,12 @@ class OpenAIChat:
     def reader(self) -> Reader:
         """Return a new reader."""
         return Reader()
+
+    def emit(self, completion: Completion, layout: Layout) -> Transcript:
+        """Return a synthetic transcript of a completion; see `openai_chat_emit.emit`."""
+        from streamkit.dialects.openai_chat_emit import emit
+
+        return emit(completion, layout)
 
 
 class Reader:

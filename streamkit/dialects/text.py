@@ -23,12 +23,22 @@ def pair_surrogates(text: str) -> str:
 
 
 def repaired(value: Any) -> Any:
-    """Return a copy of a JSON value with the surrogate halves of its texts joined."""
+    """Return a copy of a JSON value with the surrogate halves of its texts joined.
+
+    A value that is nested deeper than Python can walk is returned as it is.
+    """
+    try:
+        return _repaired(value)
+    except RecursionError:
+        return value
+
+
+def _repaired(value: Any) -> Any:
     if isinstance(value, str):
         return pair_surrogates(value)
     if isinstance(value, dict):
-        return {key: repaired(item) for key, item in value.items()}
-    return [repaired(item) for item in value] if isinstance(value, list) else value
+        return {key: _repaired(item) for key, item in value.items()}
+    return [_repaired(item) for item in value] if isinstance(value, list) else value
 
 
 def shown(value: Any) -> str:

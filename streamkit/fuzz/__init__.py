@@ -93,6 +93,10 @@ def check(
     returns: str = "message",
     time_limit: float = 10.0,
     empty_chunks: bool = False,
+    dialects: bool = False,
+    faults: bool = False,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
     replay: str | None = None,
 ) -> Report:
     """Fuzz a target and fail if anything was found. This is the call for a test.
@@ -106,6 +110,10 @@ def check(
         returns: "message" if the target gives a result that must not depend on framing, "events" if it gives events.
         time_limit: seconds that one delivery may take.
         empty_chunks: also deliver empty chunks.
+        dialects: also apply the mutations of the dialect class.
+        faults: also apply those of the fault class.
+        only: names of the only mutations to apply.
+        skip: names of mutations to leave out.
         replay: the token of a case: only that case is run.
 
     Returns:
@@ -118,7 +126,10 @@ def check(
         KeyboardInterrupt: the campaign was interrupted and had found nothing.
     """
     __tracebackhide__ = True
-    options = Options(seed, max_examples, returns, time_limit, empty_chunks=empty_chunks)
+    options = Options(
+        seed, max_examples, returns, time_limit, empty_chunks=empty_chunks,
+        dialects=dialects, faults=faults, only=tuple(only), skip=tuple(skip),
+    )  # fmt: skip
     report = fuzz(target, transcripts, options=options, replay=replay)
     if report.findings:
         raise OracleFailure("\n\n".join(finding.brief() for finding in report.findings), report.findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from streamkit.fuzz.mutation_text import mutation_lines
 from streamkit.fuzz.normal import ABSENT, NAN, differences, jsonable
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from streamkit.case import Case
     from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.targets import Target
+    from streamkit.mutations.registry import Edit
     from streamkit.wire.fragmentation import Fragmentation
 
 __all__ = ["Counterexample", "headline", "hexdump"]
@@ -39,6 +41,7 @@ class Counterexample:
         swept: how many single cuts were tried.
         notes: further facts, a line each.
         returns, time_limit: the options with which it was found.
+        edits: what each mutation of the case did.
     """
 
     target: Target
@@ -54,6 +57,7 @@ class Counterexample:
     notes: tuple[str, ...] = ()
     returns: str = "message"
     time_limit: float = 10.0
+    edits: tuple[Edit, ...] = ()
 
     @property
     def token(self) -> str:
@@ -63,7 +67,7 @@ class Counterexample:
     @property
     def boundaries(self) -> list[str]:
         """The boundary class of each cut, in its text form."""
-        kinds = self.case.fragmentation.classify(self.case.transcript.body)
+        kinds = self.case.fragmentation.classify(self.case.body)
         return ["end" if kind is None else str(kind) for kind in kinds]
 
     @property
@@ -91,12 +95,13 @@ class Counterexample:
             "oracle": self.oracle,
             "class": self.class_,
             "cuts": list(self.case.fragmentation.cuts),
-            "rewrites": [],
+            "rewrites": [str(step) for step in self.case.steps],
             "expected": self.expected.to_json(),
             "actual": self.actual.to_json(),
             "token": self.token,
             "boundaries": self.boundaries,
             "headline": self.headline,
+            "changed": [edit.said for edit in self.edits],
             "differences": [
                 {"path": path, "expected": _json_side(old), "actual": _json_side(new)}
                 for path, old, new in self._differences(_MAX_DIFFERENCES)
@@ -123,9 +128,11 @@ class Counterexample:
             f"  transcript  {name}, {len(case.transcript.body)} bytes",
         ]
         out.append(f"  oracle      {self.oracle}")
+        out.extend(f"  {line}" for line in mutation_lines(case.steps, self.edits))
         out.append(f"  cuts        {_shorten(str(case.fragmentation), 90)}")
         out.extend(f"  {line}" for line in self._difference_lines())
-        marks = hexdump(case.transcript.body, case.fragmentation.cuts)
+        few = not case.steps or len(case.fragmentation.cuts) <= _MAX_MARKS
+        marks = hexdump(case.body, case.fragmentation.cuts) if few else []
         if marks:
             out.append("")
             out.extend(f"  {line}" for line in marks)
@@ -144,6 +151,7 @@ class Counterexample:
         cuts = _shorten(str(self.case.fragmentation), 90)
         name = self.case.transcript.name or "(a transcript made in code)"
         out = [self.headline, f"{self.target.name} on {name}, cuts: {cuts}"]
+        out.extend(f"  {step}: {edit.said}" for step, edit in zip(self.case.steps, self.edits, strict=True))
         out.extend(f"  {line}" for line in self._difference_lines())
         out.append(f"run again: {self.rerun}")
         return "\n".join(out)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streamkit.completion import Choice, Completion
     from streamkit.transcript import Transcript
 
-__all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
+__all__ = ["Reference", "Verdict", "blind_spots", "reference_of", "reported"]
 
 _DONE = "[DONE]"
 
@@ -67,7 +67,7 @@ class Reference:
             return self._judge_events(value)
         if self.completion is None:
             return None
-        found = _report(value, self.completion)
+        found = reported(value, self.completion)
         if found is None:
             return None
         expected = [_expected(choice) for choice in self.completion.choices]
@@ -137,7 +137,7 @@ def _expected(choice: Choice | None) -> dict[str, Any]:
     }
 
 
-def _report(value: Any, reference: Completion) -> list[dict[str, Any]] | dict[str, Any] | None:
+def reported(value: Any, reference: Completion | None) -> list[dict[str, Any]] | dict[str, Any] | None:
     """Return what a result says, one mapping a choice, or one mapping for a bare message; None where unknown."""
     if isinstance(value, list):
         return _fold(value)
@@ -158,7 +158,7 @@ def _report(value: Any, reference: Completion) -> list[dict[str, Any]] | dict[st
             found.append(one)
         return found
     if isinstance(choices, list) and not choices:
-        return [] if not reference.choices else None
+        return None if reference is None or reference.choices else []
     return _message(value)
 
 
@@ -237,7 +237,8 @@ def _like(call: dict[str, Any], reported: dict[str, Any] | None) -> dict[str, An
     """Return the expected call with the fields that are reported, the arguments parsed where they are reported so."""
     if reported is None:
         return call
-    like = {key: call[key] for key in call if key in reported}
+    # A call without an id has none that could be expected: the target's own will do.
+    like = {key: reported[key] if key == "id" and call[key] is None else call[key] for key in call if key in reported}
     if isinstance(reported.get("arguments"), dict):
         try:
             like["arguments"] = normalise(json.loads(call["arguments"] or "{}"))

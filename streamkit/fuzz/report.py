@@ -24,6 +24,10 @@ class Options:
         time_limit: seconds that one delivery may take.
         max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
         empty_chunks: also draw empty chunks.
+        dialects: also apply the mutations of the dialect class.
+        faults: also apply those of the fault class.
+        only: names of the only mutations to apply, of whichever class; all of the classes asked for where empty.
+        skip: names of mutations to leave out.
         max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
             number of bytes allows where the transcript is large.
     """
@@ -35,6 +39,10 @@ class Options:
     max_time: float | None = None
     empty_chunks: bool = False
     max_single_cuts: int | None = None
+    dialects: bool = False
+    faults: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
@@ -70,6 +78,9 @@ class Coverage:
         swept: single cuts tried.
         sweepable: single cuts there are.
         notes: what was sampled, skipped or given up.
+        mutations: how often each mutation was applied.
+        inapplicable: why other mutations had nothing to do.
+        outcomes: the worst that each mutation by itself has led to.
     """
 
     transcript: str
@@ -78,6 +89,9 @@ class Coverage:
     swept: int = 0
     sweepable: int = 0
     notes: list[str] = field(default_factory=list)
+    mutations: dict[str, int] = field(default_factory=dict)
+    inapplicable: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the coverage for the result JSON."""
@@ -86,6 +100,9 @@ class Coverage:
             "bytes": self.size,
             "phases": dict(self.phases),
             "single_cuts": {"tried": self.swept, "of": self.sweepable},
+            "mutations": dict(self.mutations),
+            "inapplicable": dict(self.inapplicable),
+            "outcomes": dict(self.outcomes),
             "notes": list(self.notes),
         }
 

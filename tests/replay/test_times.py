@@ -174,13 +174,19 @@ def test_the_total_timeout_of_aiohttp_holds_in_virtual_time(tmp_path: Path) -> N
 
     async def read() -> None:
         timeout = aiohttp.ClientTimeout(total=2.5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            async with session.post(URL, data=Call().content, headers={"Content-Type": "application/json"}) as response:
-                async for chunk, _ in response.content.iter_chunks():
-                    seen.append(chunk)
+        headers = {"Content-Type": "application/json"}
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(URL, data=Call().content, headers=headers) as response,
+        ):
+            async for chunk, _ in response.content.iter_chunks():
+                seen.append(chunk)
 
-    with streamkit.use_cassette(cassette(tmp_path), record_mode="none", clock=clock):
-        with pytest.raises(TimeoutError) as raised:
-            asyncio.run(read())
+    path = cassette(tmp_path)
+    with (
+        streamkit.use_cassette(path, record_mode="none", clock=clock),
+        pytest.raises(TimeoutError) as raised,
+    ):
+        asyncio.run(read())
     assert TimeoutError is type(raised.value)
     assert (PIECES[:4], 2.5) == (seen, clock.time())

@@ -1,0 +1,274 @@
+"""One output item of a Responses stream, as it comes.
+
+Source: the event and item types of the openai library (`openai.types.responses`) and recorded streams.
+
+A text comes up to three times: in the deltas, in its own `done` event, and in the items and parts that
+`output_item.done`, `content_part.done` and the final response hold. The latest whole text is the one that counts; the
+deltas count where no whole text came, or an empty one. The same goes for the parts of an item.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
+from streamkit.errors import PayloadError
+
+__all__ = ["CALLS", "Item", "index_of", "object_of", "string_of"]
+
+CALLS = ("function_call", "custom_tool_call")
+_LISTS = ("content", "summary")
+# The field that deltas fill, by type of item.
+_FILLED = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "mcp_call": "arguments",
+    "code_interpreter_call": "code",
+}
+_PART_TYPES = {
+    ("message", "text"): "output_text",
+    ("reasoning", "text"): "reasoning_text",
+    ("summary", "text"): "summary_text",
+}
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+Place = tuple[str, int, str]  # list or field of the item, index of the part, field of the part
+
+
+def object_of(value: Any, what: str) -> dict[str, Any]:
+    """Return a value that has to be an object, or raise PayloadError."""
+    if not isinstance(value, dict):
+        raise PayloadError(f"{what} is {shown(value)}, where an object belongs")
+    return value
+
+
+def string_of(value: Any, what: str) -> str:
+    """Return a value that has to be a string, or raise PayloadError."""
+    if not isinstance(value, str):
+        raise PayloadError(f"{what} is {shown(value)}, where a string belongs")
+    return value
+
+
+def index_of(payload: dict[str, Any], name: str) -> int | None:
+    """Return an index of an event, None where it has none, or raise PayloadError."""
+    value = payload.get(name)
+    if value is not None and (type(value) is not int or value < 0):
+        raise PayloadError(f"{name} is {shown(value)}, where a whole number from 0 belongs")
+    return value
+
+
+class _Filling:
+    """One text of an item, as it comes."""
+
+    def __init__(self) -> None:
+        self.opening = ""
+        self.deltas = Text()
+        self.whole = ""
+
+    def value(self) -> str:
+        """Return the text. What the item was announced with counts unless the deltas begin anew."""
+        if self.whole:
+            return pair_surrogates(self.whole)
+        deltas = str(self.deltas)
+        if deltas and (self.opening == "{}" or deltas.startswith(self.opening)):
+            return deltas
+        return pair_surrogates(self.opening + deltas)
+
+
+class Item:
+    """What came so far of one output item.
+
+    Attributes:
+        index: its output index.
+        kind: its type; where it was not announced, the type that its events belong to.
+        announced: an item, and not just a delta of it, has come.
+        ended: it was said to be finished: by `output_item.done`, or by the final response that holds it.
+        filled: its text was said to be whole.
+        listed: the final response holds it.
+    """
+
+    def __init__(self, index: int, kind: str) -> None:
+        self.index = index
+        self.kind = kind
+        self.announced = False
+        self.ended = False
+        self.filled = False
+        self.listed = False
+        self._fields: dict[str, Any] = {}
+        self._lists: set[str] = set()
+        self._parts: dict[tuple[str, int], dict[str, Any]] = {}
+        self._fillings: dict[Place, _Filling] = {}
+        self._annotations: dict[int, list[Any]] = {}
+        self._logprobs: dict[int, list[Any]] = {}
+
+    def field(self, name: str) -> str | None:
+        """Return a field that is a text, or None where it has none or an empty one."""
+        value = self._fields.get(name)
+        return value if isinstance(value, str) and value else None
+
+    def name_id(self, identity: str) -> None:
+        """Take the id of an item that was not announced."""
+        self._fields.setdefault("id", identity)
+
+    def contradicts(self, sent: dict[str, Any]) -> bool:
+        """Say whether an item that was sent cannot be this one."""
+        kind, call_id = sent.get("type"), sent.get("call_id")
+        if isinstance(kind, str) and kind != self.kind:
+            return True
+        mine = self.field("call_id")
+        # OpenAI gives a tool search another call id when it is done; of the calls that clients answer it never does.
+        return self.kind in CALLS and bool(call_id) and mine is not None and call_id != mine
+
+    def take(self, sent: dict[str, Any], *, whole: bool) -> None:
+        """Take the item as it was sent; an empty field takes nothing away.
+
+        Args:
+            sent: the item.
+            whole: it is finished; else it was just announced.
+
+        Raises:
+            PayloadError: a field of the wrong type.
+        """
+        kind = sent.get("type")
+        if kind is not None:
+            self.kind = string_of(kind, "the type of an item")
+        self.announced = True
+        self.ended = self.ended or whole
+        for name, value in sent.items():
+            if name in _LISTS and isinstance(value, list):
+                self._lists.add(name)
+                if whole and value:
+                    self._renumber(name, len(value))
+                for number, part in enumerate(value):
+                    self.take_part(name, number, part, whole=whole)
+            elif name == _FILLED.get(self.kind):
+                self._take_field(name, value, whole=whole)
+            elif value is not None and not (value in _EMPTY and name in self._fields):
+                self._fields[name] = value
+
+    def _renumber(self, name: str, size: int) -> None:
+        """Number the parts of a list by their order, and drop those that the whole list does not have.
+
+        Bedrock counts the parts of all items together, so that the only part of a message has the index 1.
+        """
+        known = {number for kept, number in self._parts if kept == name}
+        known |= {place[1] for place in self._fillings if place[0] == name}
+        known |= {*self._annotations, *self._logprobs} if name == "content" else set()
+        if all(number < size for number in known):
+            return
+        order = {number: new for new, number in enumerate(sorted(known)) if new < size}
+        parts, fillings = self._parts, self._fillings
+        self._parts = {k: v for k, v in parts.items() if k[0] != name}
+        self._parts.update({(name, order[k[1]]): v for k, v in parts.items() if k[0] == name and k[1] in order})
+        self._fillings = {k: v for k, v in fillings.items() if k[0] != name}
+        self._fillings.update(
+            {(name, order[k[1]], k[2]): v for k, v in fillings.items() if k[0] == name and k[1] in order}
+        )
+        if name == "content":
+            self._annotations = {order[k]: v for k, v in self._annotations.items() if k in order}
+            self._logprobs = {order[k]: v for k, v in self._logprobs.items() if k in order}
+
+    def _take_field(self, name: str, value: Any, *, whole: bool) -> None:
+        if isinstance(value, dict):  # some servers send the object itself
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if value is not None:
+            self._set((name, 0, ""), string_of(value, f"{name} of an item"), whole=whole)
+
+    def take_part(self, name: str, number: int, part: Any, *, whole: bool) -> None:
+        """Take a part of the item's `content` or `summary`.
+
+        Args:
+            name: of the list.
+            number: of the part.
+            part: as it was sent; null is no part.
+            whole: it is finished; else it was just announced.
+
+        Raises:
+            PayloadError: a part or text of the wrong type.
+        """
+        if part is None:
+            return
+        kept = self._parts.setdefault((name, number), {})
+        for key, value in object_of(part, f"a part of {name}").items():
+            if key in ("text", "refusal") and value is not None:
+                self._set((name, number, key), string_of(value, f"{key} of a part"), whole=whole)
+            elif value is not None and not (value in _EMPTY and key in kept):
+                kept[key] = value
+
+    def _set(self, place: Place, text: str, *, whole: bool) -> None:
+        filling = self._filling(place)
+        if whole:
+            filling.whole = text or filling.whole
+        else:
+            filling.opening = text or filling.opening
+
+    def _filling(self, place: Place) -> _Filling:
+        filling = self._fillings.get(place)
+        if filling is None:
+            filling = self._fillings[place] = _Filling()
+        return filling
+
+    def add(self, place: Place, delta: str) -> None:
+        """Append a delta to one of the texts."""
+        self._filling(place).deltas.add(delta)
+
+    def fill(self, place: Place, text: str) -> None:
+        """Take one of the texts whole."""
+        self._set(place, text, whole=True)
+        self.filled = True
+
+    def annotate(self, number: int, annotation: Any) -> None:
+        """Add an annotation to a part of the content."""
+        self._annotations.setdefault(number, []).append(annotation)
+
+    def add_logprobs(self, number: int, logprobs: Any, *, whole: bool) -> None:
+        """Take the tokens of a delta, or all of a part."""
+        if isinstance(logprobs, list) and logprobs:
+            kept = self._logprobs.setdefault(number, [])
+            if whole:
+                kept.clear()
+            kept.extend(logprobs)
+
+    def text(self, name: str) -> str:
+        """Return one of the item's own texts, such as its arguments."""
+        filling = self._fillings.get((name, 0, ""))
+        return "" if filling is None else filling.value()
+
+    def json(self) -> dict[str, Any]:
+        """Return the item as a JSON object, with every text as far as it has come."""
+        item: dict[str, Any] = {"type": self.kind, **self._fields}
+        for name in _LISTS:
+            places = {place[1] for place in self._fillings if place[0] == name}
+            numbers = sorted(places | {number for kept, number in self._parts if kept == name})
+            if numbers or name in self._lists:
+                item[name] = [self._part(name, number) for number in numbers]
+        for name in ("arguments", "input", "code"):
+            if (name, 0, "") in self._fillings:
+                item[name] = self.text(name)
+        commands = sorted(place for place in self._fillings if place[0] == "commands")
+        self._put(item, "action", "commands", [self._fillings[place].value() for place in commands])
+        self._put(item, "operation", "diff", self.text("diff"))
+        found: dict[str, Any] = repaired(item)
+        return found
+
+    @staticmethod
+    def _put(item: dict[str, Any], outer: str, inner: str, value: Any) -> None:
+        """Put deltas where the item has a field for them that nobody filled."""
+        holder = item.get(outer)
+        if value and (holder is None or (isinstance(holder, dict) and not holder.get(inner))):
+            item[outer] = {**(holder or {}), inner: value}
+
+    def _part(self, name: str, number: int) -> dict[str, Any]:
+        part = dict(self._parts.get((name, number), {}))
+        for leaf in ("text", "refusal"):
+            filling = self._fillings.get((name, number, leaf))
+            if filling is not None:
+                owner = "summary" if name == "summary" else self.kind
+                part.setdefault("type", "refusal" if leaf == "refusal" else _PART_TYPES.get((owner, leaf), "text"))
+                part[leaf] = filling.value()
+        if name == "content":
+            for key, found in (("annotations", self._annotations), ("logprobs", self._logprobs)):
+                if found.get(number) and not part.get(key):
+                    part[key] = list(found[number])
+        return part

@@ -1,0 +1,297 @@
+"""The part of a campaign that mutates: each mutation by itself, then pairs, then random mixes with cuts.
+
+Systematic before random. What fails is made minimal: mutations are dropped first, then their choices become the first
+ones, then cuts are dropped. Each mutation is reported once a transcript.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from streamkit import dialects
+from streamkit.case import Case
+from streamkit.fuzz.judge import Judge, Wrong, is_typed
+from streamkit.fuzz.minimise import minimise
+from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
+from streamkit.mutations.stream import Stream
+from streamkit.wire.boundaries import boundaries
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streamkit.fuzz.outcome import Outcome
+    from streamkit.fuzz.report import Options
+    from streamkit.mutations.registry import Edit, Mutation
+    from streamkit.transcript import Transcript
+
+__all__ = ["OUTCOMES", "Failure", "Mutator", "chosen"]
+
+_VARIANTS = 6
+_PAIRS = 60
+_MIXES = 40
+_BYTES = 24 * 2**20  # fed to the target in this part, of one transcript
+_FRAMING = (Layer.BYTES, Layer.FRAMING)
+#: What a mutation may lead to, from good to bad. An "error" is a typed one where a result was due.
+OUTCOMES = ("same", "typed error", "error", "crash", "hang", "silent difference")
+
+
+def chosen(options: Options) -> list[Mutation]:
+    """Return the mutations that a campaign applies.
+
+    Raises:
+        UsageError: `only` or `skip` names none.
+    """
+    for name in (*options.only, *options.skip):
+        get(name)
+    classes = [
+        Class.PRESERVING,
+        *([Class.DIALECT] if options.dialects else []),
+        *([Class.FAULT] if options.faults else []),
+    ]
+    if options.only:
+        classes = list(Class)
+    layers = None if options.returns == "message" else [str(layer) for layer in _FRAMING]
+    return [
+        one
+        for one in mutations(classes=classes, layers=layers)
+        if (not options.only or one.name in options.only) and one.name not in options.skip
+        if options.returns == "message" or not (one.shows or one.kind is Class.FAULT)
+    ]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A mutated delivery on which the target is wrong, made minimal.
+
+    Attributes:
+        case: the delivery.
+        kind: the gravest class of its mutations.
+        wrong: the verdict.
+        edits: what each mutation did.
+        phase: what found it.
+    """
+
+    case: Case
+    kind: Class
+    wrong: Wrong
+    edits: tuple[Edit, ...]
+    phase: str
+
+
+class Mutator:
+    """Mutates one transcript and judges one target.
+
+    Args:
+        transcript: what is mutated.
+        judge: judges the outcomes.
+        run: delivers chunks and returns the outcome.
+        options: of the campaign.
+        tell: is told the phase, how many were done, and of how many.
+        steady: cuts alone do not change the result.
+    """
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        judge: Judge,
+        run: Callable[[list[bytes]], Outcome],
+        options: Options,
+        tell: Callable[[str, int, int], None],
+        *,
+        steady: bool,
+    ) -> None:
+        dialect = dialects.detect(transcript)
+        self.steady = steady
+        self.transcript = transcript
+        self.judge = judge
+        self.run = run
+        self.options = options
+        self.tell = tell
+        self.stream = Stream.of(transcript, dialect.name if dialect is not None else None)
+        self.failed: set[str] = set()
+        self.applied: dict[str, int] = {}
+        self.outcomes: dict[str, str] = {}
+        self.inapplicable: dict[str, str] = {}
+
+    # -- one delivery
+
+    def edits(self, steps: tuple[Step, ...]) -> tuple[Edit, ...]:
+        """Return what the mutations do, one after the other; raises Inapplicable."""
+        stream, found = self.stream, []
+        for step in steps:
+            edit = step.apply(stream)
+            found.append(edit)
+            stream = edit.stream
+        return tuple(found)
+
+    def wrong(self, steps: tuple[Step, ...], fragmentation: Fragmentation | None = None) -> Wrong | None:
+        """Deliver a mutated stream and judge the outcome; None also where a mutation has nothing to do."""
+        try:
+            edits = self.edits(steps)
+        except Inapplicable:
+            return None
+        body = edits[-1].stream.body()
+        cuts = Fragmentation.per_event(body) if fragmentation is None else fragmentation
+        if cuts.cuts and cuts.cuts[-1] > len(body):
+            return None
+        outcome = self.run(cuts.chunks(body))
+        verdict = self.judge.wrong(outcome, kind_of(steps), _expected(edits), self.options.returns)
+        if len(steps) == 1:
+            self._note(steps[0].mutation.name, outcome, verdict)
+        return verdict
+
+    def _note(self, name: str, outcome: Outcome, verdict: Wrong | None) -> None:
+        """Keep the worst that a mutation has led to."""
+        said = "same" if verdict is None and outcome.returned else "typed error"
+        if verdict is not None:
+            said = "hang" if outcome.hung else "crash" if outcome.error else "silent difference"
+        if said == "crash" and is_typed(outcome):
+            said = "error"  # of its own kind, but where none is right
+        self.outcomes[name] = max(self.outcomes.get(name, "same"), said, key=OUTCOMES.index)
+
+    # -- phases
+
+    def search(self) -> Iterator[Failure]:
+        """Yield what fails, minimal; the first failure of each mutation only."""
+        usable = chosen(self.options)
+        if self.stream.dialect is None:  # what nobody knows is reframed, and nothing in it is touched
+            usable = [one for one in usable if one.layer in _FRAMING and one.kind is Class.PRESERVING]
+        yield from self._singles(usable)
+        whole = [one for one in usable if one.name in self.applied and one.name not in self.failed]
+        yield from self._pairs(whole)
+        yield from self._mixes(whole)
+
+    def _singles(self, usable: list[Mutation]) -> Iterator[Failure]:
+        affordable = max(len(usable), _BYTES // max(1, len(self.transcript.body)))
+        variants = max(1, min(_VARIANTS, affordable // max(1, len(usable))))
+        done = 0
+        for one in usable:
+            for numbers in one.variants(self.stream, variants):
+                step = Step(one, numbers)
+                done += 1
+                try:
+                    one.apply(self.stream, numbers)
+                except Inapplicable as reason:
+                    self.inapplicable.setdefault(one.name, str(reason))
+                    continue
+                self.applied[one.name] = self.applied.get(one.name, 0) + 1
+                found = self._first_wrong((step,), "mutations", every_way=not any(numbers))
+                self.tell("mutations", done, 0)
+                if found is not None:
+                    yield found
+                    break
+        for name in self.applied:
+            self.inapplicable.pop(name, None)
+
+    def _first_wrong(self, steps: tuple[Step, ...], phase: str, *, every_way: bool) -> Failure | None:
+        """Deliver a mutated stream one event a chunk, and perhaps whole and byte by byte too."""
+        ways: list[Fragmentation | None] = [None]
+        if every_way and self.steady:
+            body = self.edits(steps)[-1].stream.body()
+            ways += [Fragmentation.whole(), Fragmentation.drip(body)]
+        for way in ways:
+            if self.wrong(steps, way) is not None:
+                return self._minimal(steps, way, phase)
+        return None
+
+    def _pairs(self, usable: list[Mutation]) -> Iterator[Failure]:
+        pairs = list(combinations(usable, 2))
+        random.Random(self.options.seed).shuffle(pairs)  # noqa: S311 - repeatable, not secret
+        most = min(_PAIRS, max(8, _BYTES // 4 // max(1, len(self.transcript.body))))
+        for number, (one, other) in enumerate(pairs[:most], 1):
+            self.tell("pairs of mutations", number, min(most, len(pairs)))
+            if {one.name, other.name} & self.failed:
+                continue
+            for steps in ((Step(one), Step(other)), (Step(other), Step(one))):
+                if self.wrong(steps) is not None:
+                    yield self._minimal(steps, None, "pairs of mutations")
+                    break
+
+    def _mixes(self, usable: list[Mutation]) -> Iterator[Failure]:
+        if not usable:
+            return
+        draw = random.Random(self.options.seed + 1)  # noqa: S311 - repeatable, not secret
+        most = min(_MIXES, max(8, _BYTES // 4 // max(1, len(self.transcript.body))))
+        for number in range(1, most + 1):
+            self.tell("mixes", number, most)
+            left = [one for one in usable if one.name not in self.failed]
+            if not left:
+                return
+            steps = tuple(
+                Step(draw.choice(left), tuple(draw.randrange(1000) for _ in range(3)))
+                for _ in range(draw.randint(1, 4))
+            )
+            try:
+                body = self.edits(steps)[-1].stream.body()
+            except Inapplicable:
+                continue
+            hot = boundaries(body).hot() or [0]
+            cuts = tuple(sorted({draw.choice(hot) if draw.random() < 0.7 else draw.randrange(len(body) + 1)
+                                 for _ in range(draw.randint(0, 6))}))  # fmt: skip
+            fragmentation = Fragmentation(cuts) if self.steady else Fragmentation.per_event(body)
+            if self.wrong(steps, fragmentation) is not None:
+                yield self._minimal(steps, fragmentation, "mixes")
+
+    def judged(self, case: Case) -> Failure | None:
+        """Return what is wrong on one case, as it is."""
+        verdict = self.wrong(case.steps, case.fragmentation)
+        if verdict is None:
+            return None
+        return Failure(case, kind_of(case.steps), verdict, self.edits(case.steps), "replay")
+
+    # -- minimal
+
+    def _minimal(self, steps: tuple[Step, ...], way: Fragmentation | None, phase: str) -> Failure:
+        """Drop mutations, then their choices, then cuts."""
+        small = list(steps)
+        for number in range(len(small) - 1, -1, -1):
+            rest = tuple(small[:number] + small[number + 1 :])
+            for cuts in dict.fromkeys((None, way)):
+                if rest and self.wrong(rest, cuts) is not None:
+                    small, way = list(rest), cuts
+                    break
+        for number, step in enumerate(small):
+            for numbers in ((), step.numbers[:1], step.numbers[:2]):
+                simpler = (*small[:number], Step(step.mutation, numbers), *small[number + 1 :])
+                if numbers != step.numbers and self.wrong(simpler, way) is not None:
+                    small = list(simpler)
+                    break
+        found = tuple(small)
+        body = self.edits(found)[-1].stream.body()
+        if self.wrong(found, Fragmentation.whole()) is not None:
+            way = Fragmentation.whole()
+        elif way is None:
+            way = Fragmentation.per_event(body)
+        else:
+            way = minimise(way, lambda cuts: self.wrong(found, cuts) is not None, attempts=400)
+        verdict = self.wrong(found, way)
+        for step in found:
+            self.failed.add(step.mutation.name)
+        if verdict is None:  # it failed before and does not now: say what it was
+            verdict = Wrong(
+                "contract", self.judge.baseline, self.judge.baseline, "once gave another outcome, and then not"
+            )
+        return Failure(Case(self.transcript, way, found), kind_of(found), verdict, self.edits(found), phase)
+
+
+def kind_of(steps: tuple[Step, ...]) -> Class:
+    """Return the gravest class of some mutations."""
+    return max((step.mutation.kind for step in steps), default=Class.PRESERVING)
+
+
+def _expected(edits: tuple[Edit, ...]) -> Callable[[Any], Any] | None:
+    """Return what makes the sensible result out of the original's, through all mutations; None where it is the same."""
+    changes = [edit.expected for edit in edits if edit.expected is not None]
+    if not changes:
+        return None
+
+    def through(completion: Any) -> Any:
+        for change in changes:
+            completion = change(completion)
+        return completion
+
+    return through

@@ -1,0 +1,369 @@
+"""The search for counterexamples on one transcript, phase after phase.
+
+The recorded delivery twice (the baseline, and whether the target repeats itself), the reference oracle on it, the
+prelude, every single cut, cuts that Hypothesis draws, and then mutations. What fails is made minimal.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from streamkit.case import Case
+from streamkit.fuzz import sweep
+from streamkit.fuzz.counterexample import Counterexample, headline
+from streamkit.fuzz.drawn import draw_failing
+from streamkit.fuzz.judge import Judge
+from streamkit.fuzz.minimise import earliest, minimise
+from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
+from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.report import Coverage, Options, Progress, Report
+from streamkit.wire.boundaries import boundaries
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streamkit.fuzz.mutating import Failure
+    from streamkit.fuzz.runner import Runner
+    from streamkit.transcript import Transcript
+
+__all__ = ["OutOfBudget", "Search"]
+
+_DEFAULT_EXAMPLES = 200
+_MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
+
+
+class OutOfBudget(Exception):  # noqa: N818 - a signal within this module
+    """The campaign's time is up."""
+
+
+class Search:
+    """The search for a counterexample on one transcript."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        transcript: Transcript,
+        options: Options,
+        coverage: Coverage,
+        report: Report,
+        started: float,
+        listener: Callable[[Progress], None] | None,
+    ) -> None:
+        self.runner = runner
+        self.transcript = transcript
+        self.options = options
+        self.coverage = coverage
+        self.report = report
+        self.started = started
+        self.listener = listener
+        self.baseline = Outcome()
+        self.reference: Reference | None = None
+        self.trusted = False
+        self.baseline_seconds = 0.0
+        self.limit = options.time_limit
+        self.last = Outcome()
+        self.delivered = transcript.recorded
+        self.seen: tuple[Fragmentation, Outcome] | None = None  # the failing delivery with the fewest cuts so far
+
+    # -- running
+
+    def outcome(self, fragmentation: Fragmentation) -> Outcome:
+        """Deliver the recorded body, cut, and return what came of it."""
+        if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
+            raise OutOfBudget
+        self.delivered = fragmentation
+        return self.runner.run(fragmentation.chunks(self.transcript.body), limit=self.limit)
+
+    def fails(self, fragmentation: Fragmentation) -> bool:
+        """Say whether a delivery gives another outcome than the recorded one."""
+        self.last = self.outcome(fragmentation)
+        if self.last.same_as(self.baseline):
+            return False
+        if self.seen is None or len(fragmentation) < len(self.seen[0]):
+            self.seen = (fragmentation, self.last)
+        return True
+
+    def tell(self, phase: str, done: int, total: int) -> None:
+        """Note how far a phase is, and tell the listener."""
+        self.coverage.phases[phase] = done
+        if self.listener is not None:
+            self.listener(Progress(self.transcript.name, phase, done, total))
+
+    # -- findings
+
+    def add(self, fragmentation: Fragmentation, oracle: str, class_: str, *, expected: Outcome, **facts: Any) -> None:
+        """Report a finding on the recorded body."""
+        case = Case(self.transcript, fragmentation)
+        facts |= {"expected": expected, "returns": self.options.returns, "time_limit": self.options.time_limit}
+        self.report.findings.append(Counterexample(self.runner.target, case, oracle, class_, **facts))
+
+    def take_baseline(self) -> bool:
+        """Run the recorded delivery. False if what it gave leaves nothing to compare cuts with."""
+        recorded = self.transcript.recorded
+        self.reference = reference_of(self.transcript)
+        began = time.monotonic()
+        self.baseline = self.outcome(recorded)
+        self.baseline_seconds = time.monotonic() - began
+        self.tell("recorded", 1, 2)
+        if self.baseline.hung:
+            self.add(
+                recorded, "contract", "recorded",
+                expected=Outcome(value="a result or an error"), actual=self.baseline, found_by="recorded",
+                headline=f"the target hangs on the recorded delivery: no result in {self.limit:g} seconds",
+            )  # fmt: skip
+            return False
+        again = self.outcome(recorded)
+        self.tell("recorded", 2, 2)
+        if not again.same_as(self.baseline):
+            self._report_unsteady(recorded, again)
+            return False
+        return self._judge_baseline(recorded)
+
+    def _judge_baseline(self, recorded: Fragmentation) -> bool:
+        reference = self.reference
+        if self.baseline.returned:
+            verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
+            self.coverage.notes.extend(blind_spots(self.baseline.value, verdict))
+            self.trusted = verdict is None or verdict.same
+            if verdict is not None and not verdict.same:
+                self.add(
+                    self._simplest(recorded), "reference", "recorded",
+                    expected=Outcome(value=verdict.expected), actual=Outcome(value=verdict.actual), found_by="recorded",
+                    headline="the result on the recorded delivery is not what the stream says",
+                    notes=self._other_delivery(reference),
+                )  # fmt: skip
+            return True
+        if reference is not None and reference.completion is None:
+            return True  # the stream itself is broken, and an error is a right answer to it
+        known = reference is not None
+        self.add(
+            self._simplest(recorded), "reference" if known else "contract", "recorded",
+            expected=Outcome(value="a result"), actual=self.baseline, found_by="recorded",
+            headline=f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
+            notes=self._other_delivery(reference)
+            if known
+            else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
+        )  # fmt: skip
+        return False
+
+    def _simplest(self, recorded: Fragmentation) -> Fragmentation:
+        """Return the body in one chunk where that goes as wrong as the recorded chunks do, else those."""
+        whole = Fragmentation.whole()
+        return whole if recorded != whole and self.outcome(whole).same_as(self.baseline) else recorded
+
+    def _other_delivery(self, reference: Reference | None) -> tuple[str, ...]:
+        """Say whether the target does better when it gets one event a chunk, as most mocks deliver."""
+        per_event = Fragmentation.per_event(self.transcript.body)
+        if per_event == self.transcript.recorded:
+            return ()
+        outcome = self.outcome(per_event)
+        if not outcome.returned:
+            return ()
+        verdict = reference.judge(outcome.value, self.options.returns) if reference is not None else None
+        if self.baseline.returned and (verdict is None or not verdict.same):
+            return ()
+        if verdict is not None and not verdict.same:
+            return ("delivered one event a chunk, the target returns, with another wrong result",)
+        return ("delivered one event a chunk, the target is right: it does not expect several events in one chunk",)
+
+    def _report_unsteady(self, fragmentation: Fragmentation, again: Outcome) -> None:
+        self.add(
+            fragmentation, "contract", "recorded",
+            expected=self.baseline, actual=again, found_by="recorded",
+            headline="the same bytes in the same chunks give another result: the target keeps state between calls, "
+            "or its result holds something random",
+        )  # fmt: skip
+
+    def report_finding(self, fragmentation: Fragmentation, phase: str, single: dict[str, int]) -> None:
+        """Confirm a failing delivery and report it."""
+        self.limit = self.options.time_limit
+        steady = self.outcome(self.transcript.recorded)
+        if not steady.same_as(self.baseline):
+            self._report_unsteady(self.transcript.recorded, steady)
+            return
+        actual = self.outcome(fragmentation)
+        if actual.same_as(self.baseline):
+            self.add(
+                fragmentation, "contract", "preserving",
+                expected=self.baseline, actual=actual, found_by=phase,
+                headline="a delivery failed and then passed: the target keeps state between calls, or is random",
+                notes=("what it did may depend on the deliveries before this one, and not repeat",),
+            )  # fmt: skip
+            return
+        notes = []
+        if single and sum(single.values()) == self.coverage.swept and actual.returned:
+            notes.append("every cut changes the result: if it follows the chunks on purpose, join its pieces first")
+        self.add_difference(fragmentation, actual, phase, single, *notes)
+
+    def add_difference(
+        self, fragmentation: Fragmentation, actual: Outcome, phase: str, single: dict[str, int], *notes: str
+    ) -> None:
+        """Report that a delivery gives another outcome than the recorded one."""
+        self.add(
+            fragmentation, "invariance", "preserving",
+            expected=self.baseline, actual=actual, found_by=phase, single_cuts=single, notes=notes,
+            swept=self.coverage.swept if single else 0,
+            headline=headline(fragmentation, self.transcript.body, self.baseline, actual),
+        )  # fmt: skip
+
+    def report_stuck(self) -> None:
+        """Report the delivery that is under way as one that hangs for good."""
+        self.add(
+            self.delivered, "contract", "preserving",
+            expected=Outcome(value="a result or an error"), actual=Outcome(hung=True), found_by="stuck",
+            headline="the target hangs and cannot be stopped",
+            notes=("not minimal: the target swallows every interruption, an `except:` perhaps",),
+        )  # fmt: skip
+
+    # -- phases
+
+    def search(self) -> None:
+        """Search, and report what was seen to fail even where the search is stopped."""
+        before = len(self.report.findings)
+        try:
+            self._search()
+        except (KeyboardInterrupt, OutOfBudget):
+            reported = any(finding.oracle == "invariance" for finding in self.report.findings[before:])
+            if self.seen is not None and not reported:
+                fragmentation, actual = self.seen
+                self.add_difference(fragmentation, actual, "stopped", {}, "not minimal: the search was stopped")
+            raise
+
+    def _search(self) -> None:
+        if not self.take_baseline():
+            return
+        before = len(self.report.findings)
+        body = self.transcript.body
+        failing = self._first_failing(sweep.prelude(body), "prelude")
+        single = self._sweep()
+        drawn: Fragmentation | None = None
+        if failing is None and not single:
+            drawn = self._drawn()
+        found = failing or drawn
+        if single:
+            counts: dict[str, int] = {}
+            for cut in single:
+                kind = str(boundaries(body).at(cut))
+                counts[kind] = counts.get(kind, 0) + 1
+            ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+            self.report_finding(Fragmentation((single[0],)), "single cuts", ordered)
+        elif found is not None:
+            phase = "prelude" if failing is not None else "drawn"
+            self.report_finding(self._minimal(found), phase, {})
+        self._mutate(steady=found is None and not single)
+        if len(self.report.findings) == before and self.baseline.returned:
+            last = self.outcome(self.transcript.recorded)
+            if not last.same_as(self.baseline):
+                self._report_unsteady(self.transcript.recorded, last)
+
+    def _mutate(self, *, steady: bool) -> None:
+        """Apply mutations.
+
+        Args:
+            steady: no cut changes the result, so that what a mutation with cuts changes is the mutation's doing.
+        """
+        from streamkit.fuzz.mutating import Mutator
+
+        judge = Judge(self.baseline, self.reference, self.trusted)
+        mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
+        for failure in mutator.search():
+            self._report_mutation(failure)
+        self.coverage.mutations = dict(mutator.applied)
+        self.coverage.inapplicable = dict(mutator.inapplicable)
+        self.coverage.outcomes = dict(mutator.outcomes)
+        if self.reference is None and mutator.applied:
+            self.coverage.notes.append("no dialect of streamkit knows this transcript: its meaning was not judged")
+
+    def _deliver(self, chunks: list[bytes]) -> Outcome:
+        if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
+            raise OutOfBudget
+        return self.runner.run(chunks, limit=self.limit)
+
+    def _report_mutation(self, failure: Failure) -> None:
+        names = " and ".join(dict.fromkeys(step.mutation.name for step in failure.case.steps))
+        self.report.findings.append(
+            Counterexample(
+                self.runner.target, failure.case, failure.wrong.oracle, str(failure.kind),
+                expected=failure.wrong.expected, actual=failure.wrong.actual, found_by=failure.phase,
+                headline=f"{names} {failure.wrong.why}", edits=failure.edits,
+                returns=self.options.returns, time_limit=self.options.time_limit,
+            )
+        )  # fmt: skip
+
+    def replay(self, case: Case) -> None:
+        """Judge one case as the search would."""
+        if not self.take_baseline():
+            return
+        if not case.steps:
+            if self.fails(case.fragmentation):
+                self.report_finding(case.fragmentation, "replay", {})
+            return
+        from streamkit.fuzz.mutating import Mutator
+
+        judge = Judge(self.baseline, self.reference, self.trusted)
+        mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=True)
+        failure = mutator.judged(case)
+        if failure is not None:
+            self._report_mutation(failure)
+
+    def _first_failing(self, fragmentations: Iterator[Fragmentation], phase: str) -> Fragmentation | None:
+        for number, fragmentation in enumerate(fragmentations, 1):
+            failed = self.fails(fragmentation)
+            self.tell(phase, number, 0)
+            if failed:
+                return fragmentation
+        return None
+
+    def _sweep(self) -> list[int]:
+        """Try single cuts and return those that fail, ascending."""
+        offsets, complete = sweep.single_cuts(self.transcript.body, self.options.max_single_cuts)
+        if not complete:
+            self.coverage.notes.append(
+                f"{len(offsets)} of {self.coverage.sweepable} single cuts were sampled, "
+                "spread over the boundary classes"
+            )
+        failing: list[int] = []
+        hangs = 0
+        for number, offset in enumerate(offsets, 1):
+            fails = self.fails(Fragmentation((offset,)))
+            self.coverage.swept = self.coverage.phases["single cuts"] = number
+            if number % 64 == 0 or number == len(offsets):
+                self.tell("single cuts", number, len(offsets))
+            if fails:
+                failing.append(offset)
+                hangs += self.last.hung
+                if hangs == _MOST_HANGS:
+                    self.coverage.notes.append(
+                        f"the target hung {hangs} times: the remaining single cuts were not tried"
+                    )
+                    break
+        return failing
+
+    def _drawn(self) -> Fragmentation | None:
+        """Let Hypothesis draw deliveries and return one that fails."""
+        wanted = self.options.max_examples
+        examples = sweep.affordable(len(self.transcript.body), _DEFAULT_EXAMPLES) if wanted is None else wanted
+        if examples == 0 or not self.transcript.body:
+            return None
+        return draw_failing(
+            self.transcript, examples, self.options, self.fails, lambda n: self.tell("drawn", n, examples)
+        )
+
+    def _minimal(self, failing: Fragmentation) -> Fragmentation:
+        """Drop the cuts that are not needed. A delivery that hangs is given less time here than in the campaign."""
+        self.limit = min(self.options.time_limit, max(1.0, 20 * self.baseline_seconds))
+        if not self.fails(failing):
+            self.limit = self.options.time_limit
+        done = 0
+
+        def fails(fragmentation: Fragmentation) -> bool:
+            nonlocal done
+            done += 1
+            self.tell("minimising", done, 0)
+            return self.fails(fragmentation)
+
+        small = earliest(minimise(failing, fails), fails, boundaries(self.transcript.body).hot())
+        self.limit = self.options.time_limit
+        return small

@@ -1,0 +1,31 @@
+"""The modules that hold the catalogue's entries, in the order in which their subjects build on each other."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ["MODULES"]
+
+_NAMES = (
+    "framing",
+    "frames",
+    "ends",
+    "jsontext",
+    "faults",
+    "chat",
+    "chat_placement",
+    "chat_text",
+    "chat_json",
+    "anthropic_messages",
+    "anthropic_variants",
+    "anthropic_faults",
+    "bedrock_converse",
+    "bedrock_converse_faults",
+    "cohere_v2",
+    "gemini",
+    "gemini_faults",
+    "ollama",
+    "openai_completions",
+)
+
+MODULES = tuple(import_module(f"streamkit.mutations.{name}") for name in _NAMES)

@@ -1,0 +1,135 @@
+"""What an outcome means on a mutated stream, for each class of mutation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streamkit.completion import Choice, Completion, ToolCall
+from streamkit.fuzz.judge import Judge, is_typed, says_incomplete
+from streamkit.fuzz.oracles import Reference
+from streamkit.fuzz.outcome import Outcome
+from streamkit.mutations.registry import Class
+
+CALL = ToolCall("call_1", "f", '{"a":1}', index=0)
+COMPLETION = Completion(
+    choices=(Choice(0, content="hello", tool_calls=(CALL,), finish_reason="tool_calls"),), ended=True
+)
+MESSAGE: dict[str, Any] = {
+    "content": "hello",
+    "tool_calls": [{"id": "call_1", "name": "f", "arguments": '{"a":1}'}],
+    "finish_reason": "tool_calls",
+}
+JUDGE = Judge(Outcome(value=MESSAGE), Reference(COMPLETION, "", ()), trusted=True)
+TYPED = Outcome(error="openai.APIError", message="boom")
+CRASH = Outcome(error="KeyError", message="'choices'")
+
+
+def verdict(outcome: Outcome, kind: Class, judge: Judge = JUDGE, expected: Any = None) -> tuple[str, str] | None:
+    wrong = judge.wrong(outcome, kind, expected, "message")
+    return None if wrong is None else (wrong.oracle, wrong.why)
+
+
+@pytest.mark.parametrize("kind", [Class.PRESERVING, Class.DIALECT])
+def test_the_same_result_is_right_where_the_meaning_is_left(kind: Class) -> None:
+    assert None is verdict(JUDGE.baseline, kind)
+
+
+def test_a_result_on_a_fault_is_wrong_even_if_it_is_the_old_one() -> None:
+    assert ("contract", "is not noticed: the target hands out an executable tool call") == verdict(
+        JUDGE.baseline, Class.FAULT
+    )
+    text = Outcome(value={"content": "hel"})
+    assert ("contract", "is not noticed: the target hands out a result as if it were whole") == verdict(
+        text, Class.FAULT
+    )
+
+
+def test_a_typed_error_is_right_but_for_a_mutation_that_preserves() -> None:
+    assert ("invariance", "makes the target raise APIError") == verdict(TYPED, Class.PRESERVING)
+    assert [None, None] == [verdict(TYPED, kind) for kind in (Class.DIALECT, Class.FAULT)]
+
+
+def test_a_slip_of_the_parser_is_wrong_in_every_class() -> None:
+    for kind in (Class.DIALECT, Class.FAULT):
+        assert ("contract", "makes the target fail with KeyError") == verdict(CRASH, kind)
+    assert ("invariance", "makes the target raise KeyError") == verdict(CRASH, Class.PRESERVING)
+
+
+def test_a_hang_is_wrong_in_every_class() -> None:
+    assert {("contract", "makes the target hang")} == {verdict(Outcome(hung=True), kind) for kind in Class}
+
+
+def test_another_result_is_wrong_where_the_meaning_is_left() -> None:
+    other = Outcome(value={**MESSAGE, "content": "hell"})
+    assert ("invariance", "changes the result") == verdict(other, Class.PRESERVING)
+    assert ("reference", "silently changes the result") == verdict(other, Class.DIALECT)
+
+
+def test_the_sensible_result_of_a_dialect_may_be_another_than_the_old_one() -> None:
+    def stop(completion: Completion) -> Completion:
+        return replace(completion, choices=(replace(completion.choices[0], finish_reason="stop"),))
+
+    sensible = Outcome(value={**MESSAGE, "finish_reason": "stop"})
+    assert None is verdict(sensible, Class.DIALECT, expected=stop)
+    assert ("reference", "silently changes the result") == verdict(JUDGE.baseline, Class.DIALECT, expected=stop)
+
+
+def test_what_a_target_does_not_report_is_not_compared() -> None:
+    content_only = Judge(Outcome(value={"content": "hello"}), JUDGE.reference, trusted=True)
+    assert None is verdict(Outcome(value={"content": "hello"}), Class.DIALECT, content_only)
+
+
+def test_a_result_of_an_unknown_shape_is_compared_with_the_old_one() -> None:
+    opaque = Judge(Outcome(value=("f", '{"a":1}')), JUDGE.reference, trusted=True)
+    assert None is verdict(Outcome(value=("f", '{"a":1}')), Class.DIALECT, opaque)
+    assert ("invariance", "silently changes the result") == verdict(Outcome(value=("f", "{}")), Class.DIALECT, opaque)
+
+
+def test_nothing_is_expected_of_a_target_that_was_wrong_before() -> None:
+    wrong_before = Judge(Outcome(value={"content": "HELLO"}), JUDGE.reference, trusted=False)
+    assert None is verdict(Outcome(value={"content": "other"}), Class.DIALECT, wrong_before)
+    assert ("invariance", "changes the result") == verdict(
+        Outcome(value={"content": "other"}), Class.PRESERVING, wrong_before
+    )
+
+
+def test_a_list_of_payloads_may_be_laid_out_differently_if_it_adds_up_to_the_same() -> None:
+    def payload(text: str, finish: str | None = None) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+    judge = Judge(Outcome(value=[payload("hello"), payload("", "stop")]), None, trusted=True)
+    assert None is verdict(Outcome(value=[payload("he"), payload("llo", "stop")]), Class.PRESERVING, judge)
+    assert ("invariance", "changes the result") == verdict(
+        Outcome(value=[payload("he"), payload("lo", "stop")]), Class.PRESERVING, judge
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"ended": False, "content": "hel"}, True),
+        ({"truncated": True}, True),
+        ({"error": {"message": "cut off"}}, True),
+        ({"choices": [{"message": {"tool_calls": [{"name": "f", "problem": "cut off"}]}}]}, True),
+        ({"tool_calls": [{"name": "f", "executable": False}]}, True),
+        ({"content": "hel"}, False),
+        ({"ended": True, "content": "hel"}, False),
+        ({"ended": None}, False),
+        ({"error": None, "content": "hel"}, False),
+        (["hel"], False),
+        ("hel", False),
+    ],
+)
+def test_a_result_may_say_itself_that_it_is_not_complete(value: Any, says: bool) -> None:
+    assert says == says_incomplete(value)
+
+
+def test_errors_of_libraries_and_values_are_typed_and_slips_are_not() -> None:
+    typed = ["openai.APIError", "json.decoder.JSONDecodeError", "ValueError", "mine.KeyError", "ConnectionError"]
+    slips = ["KeyError", "IndexError", "AttributeError", "TypeError", "AssertionError", "RecursionError"]
+    assert [True] * len(typed) == [is_typed(Outcome(error=name)) for name in typed]
+    assert [False] * len(slips) == [is_typed(Outcome(error=name)) for name in slips]
+    assert not is_typed(Outcome(value=1))

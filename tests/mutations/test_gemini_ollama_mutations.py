@@ -1,0 +1,177 @@
+"""The mutations of Gemini, Ollama and legacy completions keep what their class promises, judged by the dialects."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skhelpers.corpus import needs_corpus, recordings
+
+from streamkit.completion import Choice, Completion, ToolCall
+from streamkit.dialects.gemini import Gemini
+from streamkit.dialects.layout import Layout
+from streamkit.dialects.ollama import Ollama
+from streamkit.dialects.openai_completions import OpenAICompletions
+from streamkit.errors import DialectError
+from streamkit.mutations import gemini, gemini_faults, ollama, openai_completions
+from streamkit.mutations.registry import Class, Inapplicable, Mutation
+from streamkit.mutations.stream import Stream
+from streamkit.transcript import Transcript
+
+DIALECTS: dict[str, Any] = {one.name: one for one in (Gemini(), Ollama(), OpenAICompletions())}
+MODULES = (gemini, gemini_faults, ollama, openai_completions)
+MUTATIONS = [one for module in MODULES for one in vars(module).values() if isinstance(one, Mutation)]
+
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+TALK = Choice(0, content="Hello 日本 🌤", reasoning="Let me see", finish_reason="STOP")
+CALLS = (
+    ToolCall("c1", "f", '{"b":[1.5],"a":"ü"}'),
+    ToolCall("c2", "g", "{}"),
+    ToolCall(None, "f", '{"a":"日本 🌤","b":1.5,"c":null,"d":true,"e":""}'),
+)
+
+
+def of(dialect: str, completion: Completion, layout: Layout | None = None, **more: Any) -> Transcript:
+    made: Transcript = DIALECTS[dialect].emit(completion, layout or Layout(), **more)
+    return made
+
+
+def completion(*choices: Choice, **fields: Any) -> Completion:
+    return Completion(choices, model="m", ended=True, **fields)
+
+
+GEMINI = [
+    completion(TALK, usage={"promptTokenCount": 1, "totalTokenCount": 9}),
+    completion(replace(TALK, tool_calls=CALLS, extra={"parts": [{"inlineData": {"data": "AA=="}}]}), id="r"),
+    completion(TALK, replace(TALK, index=1, content="Bye", finish_reason="MAX_TOKENS"), usage={"totalTokenCount": 9}),
+]
+OLLAMA = [
+    completion(replace(TALK, finish_reason="stop"), usage={"eval_count": 3}),
+    completion(replace(TALK, finish_reason="stop", tool_calls=CALLS), extra={"created_at": "t"}),
+    completion(Choice(0, tool_calls=CALLS[:2], finish_reason="stop")),
+]
+TEXT = Choice(0, content="Hello 日本 🌤", finish_reason="stop")
+COMPLETIONS = [
+    completion(TEXT, usage=USAGE, id="c", created=1),
+    completion(TEXT, replace(TEXT, index=1, content="Good bye", finish_reason="length"), usage=USAGE),
+    completion(replace(TEXT, logprobs={"tokens": ["Hel", "lo"]})),
+]
+GENERATE = b"".join(
+    b'{"model":"m","created_at":"t",' + fields + b"}\n"
+    for fields in (b'"response":"Hel","done":false', b'"response":"lo","done":false',
+                   b'"response":"","done":true,"done_reason":"stop","context":[1],"eval_count":2')
+)  # fmt: skip
+TRANSCRIPTS = [
+    *(
+        of("gemini", made, Layout(calls=calls))
+        for made, calls in product(GEMINI, ("sequential", "whole", "interleaved"))
+    ),
+    *(of("gemini", made, wire="jsonarray") for made in GEMINI),
+    *(of("ollama", made, Layout(calls=calls)) for made, calls in product(OLLAMA, ("sequential", "whole"))),
+    Transcript(GENERATE, dialect="ollama"),
+    *(of("openai_completions", made) for made in COMPLETIONS),
+]
+
+
+def read(dialect: str, body: bytes) -> Completion | DialectError:
+    reader = DIALECTS[dialect].reader()
+    try:
+        reader.feed(body)
+        reader.close()
+        result: Completion = reader.result()
+    except DialectError as error:
+        return error
+    return result
+
+
+def check(one: Mutation, transcript: Transcript, numbers: tuple[int, ...]) -> None:
+    """Hold one edit to its class.
+
+    Raises:
+        Inapplicable: there is nothing to edit.
+    """
+    dialect = str(transcript.dialect)
+    stream = Stream.of(transcript)
+    edit = one.apply(stream, numbers)
+    before, after = read(dialect, transcript.body), read(dialect, edit.stream.body())
+    assert isinstance(before, Completion)
+    if one.kind is Class.FAULT:
+        assert isinstance(after, DialectError), (one.name, numbers)
+        assert not after.partial.ended
+        assert not any(call.executable for choice in after.partial.choices for call in choice.tool_calls)
+    else:
+        expected = before if edit.expected is None else edit.expected(before)
+        assert expected == after, (one.name, numbers, edit.said)
+
+
+def test_the_names_are_told_apart_by_their_dialects() -> None:
+    assert len(MUTATIONS) == len({one.name for one in MUTATIONS})
+    prefixes = {"gemini": "gemini_", "ollama": "ollama_", "openai_completions": "completions_"}
+    assert all(one.name.startswith(prefixes[one.dialects[0]]) for one in MUTATIONS)
+    assert {"gemini": 17, "ollama": 15, "openai_completions": 9} == {
+        name: sum(one.dialects == (name,) for one in MUTATIONS) for name in DIALECTS
+    }
+
+
+@pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
+def test_each_mutation_keeps_the_promise_of_its_class(one: Mutation) -> None:
+    made = 0
+    for transcript in TRANSCRIPTS:
+        if transcript.dialect not in one.dialects:
+            continue
+        for numbers in product(range(12), range(3)):
+            try:
+                check(one, transcript, numbers)
+            except Inapplicable:
+                continue
+            made += 1
+    assert made > 0
+
+
+@given(st.sampled_from(MUTATIONS), st.sampled_from(TRANSCRIPTS), st.lists(st.integers(0, 40), max_size=3))
+def test_any_choices_keep_the_promise(one: Mutation, transcript: Transcript, numbers: list[int]) -> None:
+    # Invariant: whatever the choices, the edit is of its class or there is nothing to do.
+    with suppress(Inapplicable):
+        check(one, transcript, tuple(numbers))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_array_or_another_api_is_left_alone(dialect: str) -> None:
+    for one in MUTATIONS:
+        if one.dialects == (dialect,):
+            with pytest.raises(Inapplicable):
+                one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), dialect))
+            with pytest.raises(Inapplicable):
+                one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), "openai_chat"))
+
+
+@needs_corpus
+def test_recorded_streams_keep_the_promises_too() -> None:
+    families = {"gemini": "gemini", "ollama.chat": "ollama", "ollama.generate": "ollama",
+                "completions": "openai_completions"}  # fmt: skip
+    made: dict[str, int] = {}
+    for recording in [*recordings(".sse"), *recordings(".ndjson"), *recordings(".jsonarray")]:
+        dialect = families.get(recording.family)
+        body = recording.body
+        if dialect is None or len(body) > 20_000 or isinstance(read(dialect, body), DialectError):
+            continue
+        transcript = Transcript(body, dialect=dialect)
+        for one in MUTATIONS:
+            if dialect not in one.dialects:
+                continue
+            for numbers in one.variants(Stream.of(transcript), 4):
+                try:
+                    check(one, transcript, numbers)
+                except Inapplicable:
+                    continue
+                except AssertionError as failure:
+                    raise AssertionError(recording.name) from failure
+                made[one.name] = made.get(one.name, 0) + 1
+    unused = {one.name for one in MUTATIONS} - made.keys()
+    # No recording holds several candidates, or two calls in neighbouring lines with others between text.
+    assert unused <= {"gemini_candidates_apart", "ollama_calls_apart"}

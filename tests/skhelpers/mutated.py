@@ -1,0 +1,99 @@
+"""What a mutation may do to what our own reader says of a stream: one law for each class."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from streamkit.cassettes import bundled
+from streamkit.completion import Completion
+from streamkit.dialects import accumulate
+from streamkit.errors import DialectError
+from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
+from streamkit.mutations.stream import Stream
+from streamkit.transcript import Transcript
+
+from .corpus import FOLDER, recordings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: All recordings, and not a sample, where this is set.
+EVERY = bool(os.environ.get("STREAMKIT_EVERY_RECORDING"))
+_SAMPLE = 29  # every so many
+_LARGEST = 60_000  # bytes of a body in the sample
+
+
+def of_modules(*modules: ModuleType) -> list[Mutation]:
+    """Return the mutations that modules define, by name."""
+    found = {one.name: one for module in modules for one in vars(module).values() if isinstance(one, Mutation)}
+    return [found[name] for name in sorted(found)]
+
+
+@cache
+def chat_streams() -> tuple[Stream, ...]:
+    """Return the bundled streams of chat, and recorded ones where they are at hand."""
+    found = [transcript for transcript in bundled() if transcript.dialect == "openai_chat"]
+    if FOLDER.is_dir():
+        recorded = recordings(".sse", "chat")
+        if not EVERY:
+            recorded = tuple(one for one in recorded[::_SAMPLE] if len(one.body) <= _LARGEST)
+        found += [Transcript(one.body, name=one.name, dialect="openai_chat") for one in recorded]
+    return tuple(Stream.of(transcript) for transcript in found)
+
+
+def outcome(stream: Stream, dialect: str = "openai_chat") -> Completion | DialectError:
+    """Return what our reader says of a stream."""
+    try:
+        return accumulate([stream.body()], dialect=dialect)
+    except DialectError as error:
+        return error
+
+
+def facts(result: Completion | DialectError) -> object:
+    """Return what two outcomes are compared by: places in an error's text may differ."""
+    return (type(result), result.partial) if isinstance(result, DialectError) else result
+
+
+def edits(mutation: Mutation, stream: Stream, most: int = 8) -> Iterator[tuple[tuple[int, ...], Edit]]:
+    """Yield the variants of a mutation that have something to do, with their choices."""
+    for numbers in mutation.variants(stream, most):
+        try:
+            yield numbers, mutation.apply(stream, numbers)
+        except Inapplicable:
+            continue
+
+
+def lawful(mutation: Mutation, edit: Edit, before: Completion | DialectError) -> bool:
+    """Say whether our reader's outcome on an edit is one that the mutation's class allows.
+
+    Args:
+        mutation: what made the edit.
+        edit: the edit.
+        before: the outcome on the stream before it.
+    """
+    after = outcome(edit.stream)
+    if mutation.kind is Class.FAULT:
+        return isinstance(after, DialectError) and nothing_finished(after.partial)
+    if isinstance(before, DialectError):
+        return isinstance(after, DialectError) and (
+            mutation.kind is Class.DIALECT or edit.expected is not None or facts(before) == facts(after)
+        )
+    expected = before if edit.expected is None else edit.expected(before)
+    if mutation.kind is Class.DIALECT and isinstance(after, DialectError):
+        return nothing_finished(after.partial)
+    return bool(expected == after)
+
+
+def nothing_finished(partial: Completion) -> bool:
+    """Say whether a partial completion neither looks whole nor holds an executable call."""
+    if partial.ended:
+        return False
+    for choice in partial.choices:
+        if any(call.executable for call in choice.tool_calls):
+            return False
+        if choice.function_call is not None and choice.function_call.executable:
+            return False
+    return True
