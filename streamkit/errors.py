@@ -12,6 +12,7 @@ Two families, split by who has to act::
     |  +- UnmatchedRequestError     no recorded interaction answers a request
     +- NetworkBlockedError          a connection was made where the network is blocked
     +- TargetError                  the code under test cannot be called
+    +- Inapplicable                 a mutation has nothing to do in a stream
     +- LimitError                   a limit that the caller set was reached
     +- DialectError                 the stream says something that the dialect cannot take
        +- PayloadError              an event that is not a payload of the dialect
@@ -37,6 +38,7 @@ __all__ = [
     "CassetteLockedError",
     "CassetteNotFoundError",
     "DialectError",
+    "Inapplicable",
     "LimitError",
     "MessageError",
     "NetworkBlockedError",
@@ -184,6 +186,10 @@ class NetworkBlockedError(StreamkitError):
 
 class TargetError(StreamkitError):
     """The code under test cannot be imported or fits no adapter."""
+
+
+class Inapplicable(StreamkitError):  # noqa: N818 - an answer rather than an error
+    """A mutation has nothing to do in a stream; the message says why."""
 
 
 class LimitError(StreamkitError):

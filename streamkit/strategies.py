@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from streamkit.case import Case, mutated
 from streamkit.errors import UsageError
+from streamkit.generation import completions
+from streamkit.generation import transcripts as synthetic_transcripts
 from streamkit.transcript import Transcript
 from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from streamkit.mutations.registry import Step
 
-__all__ = ["cases", "faults", "fragmentations", "mutations", "transcripts"]
+__all__ = ["cases", "completions", "faults", "fragmentations", "mutations", "synthetic_transcripts", "transcripts"]
 
 _Place = tuple[int, int]  # a column of offsets, and how far along it, of _SCALE
 _ANCHORS = 2
@@ -151,7 +153,7 @@ def mutations(
         UsageError: there is no such class or layer, or no such mutation applies to the transcript.
     """
     from streamkit import dialects
-    from streamkit.mutations.registry import Inapplicable, Step
+    from streamkit.mutations.registry import Class, Inapplicable, Step
     from streamkit.mutations.registry import mutations as entries
     from streamkit.mutations.stream import Stream
 
@@ -166,7 +168,10 @@ def mutations(
         edited = stream
         try:
             for step in steps:
-                edited = step.apply(edited).stream
+                edit = step.apply(edited)
+                if edit.expected is not None and step.mutation.kind is Class.PRESERVING:
+                    return False  # it puts a text in: the answer is the same but for that
+                edited = edit.stream
         except Inapplicable:
             return False
         return True

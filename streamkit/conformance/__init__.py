@@ -35,11 +35,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamkit import dialects
-from streamkit.completion import Completion
 from streamkit.conformance.damage import JUNK, damaged
+from streamkit.conformance.outcomes import check_same, check_unfinished, drip_of, feed, finish, outcome_of
 from streamkit.dialects.layout import Layout
 from streamkit.dialects.openai_chat_emit import difference
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError, UsageError
+from streamkit.errors import UsageError
 from streamkit.generation import completions, features, layouts
 from streamkit.synthesis import synthesize
 from streamkit.transcript import Transcript
@@ -47,9 +47,10 @@ from streamkit.transcript import Transcript
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from streamkit.completion import Completion
+
 __all__ = ["check_dialect"]
 
-_TYPED = (PayloadError, ProviderError, TruncatedStreamError)
 _WIRES = ("sse", "ndjson", "jsonarray", "eventstream")
 _SMALL = 4096  # bytes of a stream that is cut at every byte
 _CUTS = 500  # of a larger one
@@ -130,97 +131,15 @@ def _written(dialect: Any) -> list[_Sample]:
     return [_Sample(name, synthesize(**parts, dialect=dialect)) for name, parts in found]
 
 
-# Outcomes
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What a stream came to: a completion, or an error of which all that can be told is kept."""
-
-    completion: Completion | None
-    error: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        if self.completion is not None:
-            return f"a completion that ended={self.completion.ended}"
-        return f"{self.error[0].__name__}: {self.error[1]}"
-
-
-def _outcome(dialect: Any, chunks: Iterable[Any], what: str) -> _Outcome:
-    return _finish(dialect.reader(), chunks, f"{dialect.name}: {what}")
-
-
-def _finish(reader: Any, chunks: Iterable[Any], where: str) -> _Outcome:
-    """Feed the rest of a stream to a reader and return the outcome."""
-    try:
-        for chunk in chunks:
-            reader.feed(chunk)
-        reader.close()
-        result = reader.result()
-    except _TYPED as error:
-        _check_error(reader, error, where)
-        return _Outcome(None, (type(error), str(error), getattr(error, "code", None), error.partial))
-    except Exception as error:
-        raise AssertionError(
-            f"{where}: {type(error).__name__} ({error}) was raised, where only "
-            "PayloadError, ProviderError and TruncatedStreamError may be"
-        ) from error
-    if not isinstance(result, Completion) or not result.ended:
-        raise AssertionError(f"{where}: result() gave {result!r}, where it gives a Completion that ended or raises")
-    if reader.result() != result or reader.snapshot() != result:
-        raise AssertionError(f"{where}: result() a second time, or snapshot(), is not what result() gave")
-    return _Outcome(result)
-
-
-def _feed(reader: Any, data: Any, where: str) -> None:
-    """Feed a good stream to a reader, which has no reason to raise."""
-    try:
-        reader.feed(data)
-    except Exception as error:
-        raise AssertionError(f"{where}: feed() raised {error!r}, and not in one chunk") from error
-
-
-def _check_error(reader: Any, error: DialectError, where: str) -> None:
-    """Check that an error holds what had come, unfinished, and that the reader does not forget it."""
-    if not isinstance(error.partial, Completion):
-        raise AssertionError(
-            f"{where}: {type(error).__name__}.partial is {error.partial!r}, where a Completion belongs"
-        )
-    _check_unfinished(error.partial, f"{where}: {type(error).__name__}.partial")
-    _check_unfinished(reader.snapshot(), f"{where}: the snapshot after {type(error).__name__}")
-    try:
-        reader.result()
-    except type(error):
-        return
-    except Exception as other:
-        raise AssertionError(f"{where}: after {type(error).__name__}, result() raised {other!r}") from other
-    raise AssertionError(f"{where}: {type(error).__name__} was raised, and result() gave a completion after it")
-
-
-def _check_unfinished(completion: Completion, where: str) -> None:
-    if completion.ended:
-        raise AssertionError(f"{where} says ended=True")
-    for choice in completion.choices:
-        for call in (*choice.tool_calls, choice.function_call):
-            if call is not None and call.executable:
-                raise AssertionError(f"{where} holds an executable call {call.name!r}: {call.arguments!r}")
-
-
-def _check_same(expected: _Outcome, actual: _Outcome, where: str) -> None:
-    if expected != actual:
-        found = difference(expected.completion, actual.completion) if expected.completion and actual.completion else ""
-        raise AssertionError(f"{where}: {actual}, and in one chunk: {expected}. {found}".rstrip())
-
-
 # Laws 1 and 3
 
 
 def _check_chunking(dialect: Any, sample: _Sample) -> None:
     body, name = sample.body, sample.name
-    whole = _outcome(dialect, [body], f"{name}, in one chunk")
+    whole = outcome_of(dialect, [body], f"{name}, in one chunk")
     if whole.completion is None:
         raise AssertionError(f"{dialect.name}: {name} is no whole answer: {whole}")
-    drip = [body[n : n + 1] for n in range(len(body))]
+    drip = drip_of(body)
     ways = {
         "byte by byte": drip,
         "byte by byte, in bytearrays": map(bytearray, drip),
@@ -228,50 +147,50 @@ def _check_chunking(dialect: Any, sample: _Sample) -> None:
         "in its own chunks": sample.transcript.fragment(),
     }
     for way, chunks in ways.items():
-        _check_same(whole, _outcome(dialect, chunks, f"{name}, {way}"), f"{dialect.name}: {name}, {way}")
+        check_same(whole, outcome_of(dialect, chunks, f"{name}, {way}"), f"{dialect.name}: {name}, {way}")
     buffer = bytearray(1)
     reused = dialect.reader()
     where = f"{dialect.name}: {name}, from a buffer that is used again"
     for value in body:
         buffer[0] = value
-        _feed(reused, buffer, where)
-    _check_same(whole, _finish(reused, [], where), where)
+        feed(reused, buffer, where)
+    check_same(whole, finish(reused, [], where), where)
     original = dialect.reader()
     start = 0
     for offset in sample.offsets():
         where = f"{dialect.name}: {name}, cut at byte {offset}"
-        _feed(original, body[start:offset], f"{where}, after copies of the reader were made")
+        feed(original, body[start:offset], f"{where}, after copies of the reader were made")
         start = offset
         try:
             copied = copy.deepcopy(original)
         except Exception as error:
             raise AssertionError(f"{where}: the reader cannot be copied (copy.deepcopy): {error!r}") from error
-        _check_same(whole, _finish(copied, [body[offset:]], where), f"{where}, read on by a copy of the reader")
+        check_same(whole, finish(copied, [body[offset:]], where), f"{where}, read on by a copy of the reader")
         if len(body) <= _SMALL:
-            again = _outcome(dialect, [body[:offset], body[offset:]], f"{name}, cut at byte {offset}")
-            _check_same(whole, again, where)
+            again = outcome_of(dialect, [body[:offset], body[offset:]], f"{name}, cut at byte {offset}")
+            check_same(whole, again, where)
     where = f"{dialect.name}: {name}, after copies of the reader were made"
-    _check_same(whole, _finish(original, [body[start:]], where), where)
+    check_same(whole, finish(original, [body[start:]], where), where)
 
 
 def _check_prefixes(dialect: Any, sample: _Sample) -> None:
-    whole = _outcome(dialect, [sample.body], sample.name).completion
+    whole = outcome_of(dialect, [sample.body], sample.name).completion
     assert whole is not None  # noqa: S101 - _check_chunking has seen to it
     growing = dialect.reader()
     start = 0
     for offset in sample.offsets():
         where = f"{dialect.name}: the first {offset} of {len(sample.body)} bytes of {sample.name}"
-        _feed(growing, sample.body[start:offset], where)
+        feed(growing, sample.body[start:offset], where)
         start = offset
         snapshot = growing.snapshot()
-        outcome = _finish(copy.deepcopy(growing), [], where)
+        outcome = finish(copy.deepcopy(growing), [], where)
         if not snapshot.ended:
-            _check_unfinished(snapshot, f"{where}: the snapshot")
+            check_unfinished(snapshot, f"{where}: the snapshot")
         found = outcome.completion
         if found is not None and _answer(found) != _answer(whole):
             what = difference(_answer(whole), _answer(found), "the answer")
             raise AssertionError(f"{where} look finished, and are not the whole answer. {what}")
-    if _outcome(dialect, [], "no bytes at all").completion is not None:
+    if outcome_of(dialect, [], "no bytes at all").completion is not None:
         raise AssertionError(f"{dialect.name}: a stream of no bytes looks finished")
 
 
@@ -279,14 +198,8 @@ def _answer(completion: Completion) -> tuple[Any, ...]:
     """Return what an answer says, without what may follow it (usage, extras)."""
     return tuple(
         (
-            *(
-                choice.index,
-                choice.content,
-                choice.reasoning,
-                choice.refusal,
-                choice.function_call,
-                choice.finish_reason,
-            ),
+            *(choice.index, choice.finish_reason, choice.function_call),
+            *(text or "" for text in (choice.content, choice.reasoning, choice.refusal)),
             *((call.id, call.name, call.arguments, call.problem) for call in choice.tool_calls),
         )
         for choice in completion.choices
@@ -300,17 +213,20 @@ def _check_errors(dialect: Any, samples: list[_Sample]) -> None:
     chance = random.Random(0)  # noqa: S311 - not for secrets: the same bytes every time
     for number, junk in enumerate((*JUNK, *(chance.randbytes(size) for size in (1, 2, 3, 8, 16, 64, 500) * 8))):
         what = f"{len(junk)} bytes that are no stream (number {number}, {junk[:40]!r})"
-        found = _outcome(dialect, [junk], what).completion
+        found = outcome_of(dialect, [junk], what).completion
         if found is not None and any(choice.content or choice.tool_calls for choice in found.choices):
             raise AssertionError(f"{dialect.name}: {what} look like a finished answer")
     for sample in samples:
         small = len(sample.body) <= _SMALL
         for place, body in damaged(sample.body, chance, changes=60 if small else 20, values=100):
             what = f"{sample.name}, {place}"
-            whole = _outcome(dialect, [body], f"{what}: {body[:2000]!r}")
+            try:
+                whole = outcome_of(dialect, [body], what)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\nThe stream: {body!r}") from error.__cause__
             if small and chance.random() < 0.1:
-                drip = _outcome(dialect, [body[n : n + 1] for n in range(len(body))], what)
-                _check_same(whole, drip, f"{dialect.name}: {what}, byte by byte: {body!r}")
+                where = f"{dialect.name}: {what}, byte by byte: {body!r}"
+                check_same(whole, outcome_of(dialect, drip_of(body), what), where)
 
 
 # Law 4
@@ -376,7 +292,7 @@ def _check_emit(dialect: Any, examples: int) -> None:
         _check_written(dialect, completion, transcript, f"{dialect.name}: what emit() wrote in {layout}")
 
     sample = _written(dialect)[0]
-    least = _outcome(dialect, [sample.body], sample.name).completion
+    least = outcome_of(dialect, [sample.body], sample.name).completion
     if least is None or dialect.emit(least, Layout()).body != dialect.emit(least, Layout()).body:
         raise AssertionError(f"{dialect.name}: emit() wrote different bytes for the same completion")
     try:
@@ -393,7 +309,7 @@ def _check_written(dialect: Any, completion: Completion, transcript: Transcript,
     if not transcript.synthetic or transcript.dialect != dialect.name:
         raise AssertionError(f"{where}: synthetic={transcript.synthetic}, dialect={transcript.dialect!r}")
     for way, chunks in (("in its chunks", transcript.fragment()), ("in one chunk", [transcript.body])):
-        outcome = _finish(dialect.reader(), chunks, f"{where}, {way}")
+        outcome = finish(dialect.reader(), chunks, f"{where}, {way}")
         if outcome.completion is None:
             raise AssertionError(f"{where}, {way}: {outcome}")
         found = difference(completion, outcome.completion)

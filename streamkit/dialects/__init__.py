@@ -68,9 +68,11 @@ def _registry() -> dict[str, Dialect]:
     from streamkit.dialects.ollama import Ollama
     from streamkit.dialects.openai_chat import OpenAIChat
     from streamkit.dialects.openai_completions import OpenAICompletions
+    from streamkit.dialects.openai_responses import OpenAIResponses
 
     listed: tuple[Dialect, ...] = (
-        OpenAIChat(), OpenAICompletions(), AnthropicMessages(), Gemini(), Ollama(), BedrockConverse(), CohereV2(),
+        OpenAIChat(), OpenAIResponses(), OpenAICompletions(), AnthropicMessages(), Gemini(), Ollama(),
+        BedrockConverse(), CohereV2(),
     )  # fmt: skip
     return {dialect.name: dialect for dialect in listed}
 
@@ -117,12 +119,12 @@ def detect(transcript: Transcript) -> Dialect | None:
     return next((dialect for dialect in offered if dialect is not None and dialect.detect(transcript)), None)
 
 
-def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str = "openai_chat") -> Completion:
+def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str | None = None) -> Completion:
     """Return the completion that a stream of chunks carries.
 
     Args:
         chunks: the body in pieces, cut anywhere; or a transcript, for its recorded chunks.
-        dialect: the dialect's name.
+        dialect: the dialect's name; where None, the one that a transcript speaks, and openai_chat for bare chunks.
 
     Raises:
         ProviderError: the stream carries an error of the provider.
@@ -133,8 +135,10 @@ def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str = "openai_
     if isinstance(chunks, bytes | bytearray | str | memoryview):
         raise UsageError("accumulate() takes chunks: write accumulate([body]) for a body in one piece")
     if isinstance(chunks, Transcript):
+        spoken = detect(chunks) if dialect is None else None
+        dialect = spoken.name if spoken is not None else dialect
         chunks = chunks.fragment()
-    reader = get(dialect).reader()
+    reader = get(dialect or "openai_chat").reader()
     for chunk in chunks:
         reader.feed(chunk)
     reader.close()

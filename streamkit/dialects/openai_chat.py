@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_tool_calls import ToolCalls
-from streamkit.dialects.text import Text, add_name, merge_extra, pair_surrogates, repaired, shown
+from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
 from streamkit.wire.sse import SSEDecoder
 
@@ -233,8 +233,8 @@ class Accumulator:
         parts = [self._choices[index] for index in sorted(self._choices)]
         ended = bool(parts) and self._error is None and (self.done or all(part.finish_reason for part in parts))
         choices = tuple(part.build(ended=ended) for part in parts)
-        extra = repaired(self._extra)
-        return Completion(choices=choices, usage=self._usage, ended=ended, extra=extra, **repaired(self._first))
+        extra = kept(self._extra)
+        return Completion(choices=choices, usage=self._usage, ended=ended, extra=extra, **kept(self._first))
 
 
 class _Choice:
@@ -358,7 +358,7 @@ class _Choice:
             function_call=function,
             finish_reason=self.finish_reason,
             logprobs=None if self.logprobs is None else {key: list(value) for key, value in self.logprobs.items()},
-            extra=repaired(self.extra),
+            extra=kept(self.extra),
         )
 
 

@@ -61,7 +61,8 @@ def build_choice(items: Items, finish_reason: str | None, *, ended: bool) -> Cho
     texts = [text for one in messages for text in _leaves(one, "content", "text")]
     refusals = [text for one in messages for text in _leaves(one, "content", "refusal")]
     reasoning = [text for item, one in sent if item.kind == "reasoning" for text in _reasoning(one)]
-    logprobs = [token for one in messages for part in _parts(one, "content") for token in part.get("logprobs") or ()]
+    told = [part.get("logprobs") for one in messages for part in _parts(one, "content")]
+    logprobs = [token for tokens in told if isinstance(tokens, list) for token in tokens]
     kept = [
         {"output_index": item.index, "item": one}
         for item, one in sent

@@ -21,7 +21,7 @@ import json
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
-from streamkit.dialects.text import Text, add_name, merge_extra, pair_surrogates, repaired, shown
+from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import PayloadError
 
 __all__ = ["ToolCalls"]
@@ -131,10 +131,11 @@ class ToolCalls:
 
     @staticmethod
     def _add_arguments(call: _Call, piece: str) -> None:
-        if piece.lstrip()[:1] == "{":  # lengths first: joining at every such piece would be quadratic
+        # Lengths first: joining at every such piece would be quadratic. Halves of surrogate pairs count twice.
+        if call.type != "custom" and piece.lstrip()[:1] == "{":
             if len(call.arguments) == 2 and str(call.arguments) == "{}":
                 call.arguments = Text()
-            elif len(call.arguments) == len(piece) and str(call.arguments) == piece and call.whole():
+            elif len(piece) <= len(call.arguments) <= 2 * len(piece) and str(call.arguments) == piece and call.whole():
                 return
         call.arguments.add(piece)
 
@@ -154,7 +155,7 @@ class ToolCalls:
             arguments = str(call.arguments)
             problem = trouble or own or (None if arguments.strip() else empty_trouble)
             name, kind = pair_surrogates(call.name or ""), call.type or "function"
-            calls.append(ToolCall(call.id, name, arguments, kind, call.index, problem, repaired(call.extra)))
+            calls.append(ToolCall(call.id, name, arguments, kind, call.index, problem, kept(call.extra)))
         return tuple(calls)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["Text", "add_name", "merge_extra", "pair_surrogates", "repaired", "shown"]
+__all__ = ["Text", "add_name", "kept", "merge_extra", "pair_surrogates", "repaired", "shown"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _IDENTITY = {"id", "type", "index", "format"}
@@ -25,20 +25,22 @@ def pair_surrogates(text: str) -> str:
 def repaired(value: Any) -> Any:
     """Return a copy of a JSON value with the surrogate halves of its texts joined.
 
-    A value that is nested deeper than Python can walk is returned as it is.
+    Raises:
+        RecursionError: it is nested deeper than Python can walk.
     """
-    try:
-        return _repaired(value)
-    except RecursionError:
-        return value
-
-
-def _repaired(value: Any) -> Any:
     if isinstance(value, str):
         return pair_surrogates(value)
     if isinstance(value, dict):
-        return {key: _repaired(item) for key, item in value.items()}
-    return [_repaired(item) for item in value] if isinstance(value, list) else value
+        return {key: repaired(item) for key, item in value.items()}
+    return [repaired(item) for item in value] if isinstance(value, list) else value
+
+
+def kept(value: Any) -> Any:
+    """Return a JSON value `repaired`, or as it is where it is nested deeper than Python can walk."""
+    try:
+        return repaired(value)
+    except RecursionError:
+        return value
 
 
 def shown(value: Any) -> str:

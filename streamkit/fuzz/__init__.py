@@ -97,6 +97,7 @@ def check(
     faults: bool = False,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    mutations: bool = False,
     replay: str | None = None,
 ) -> Report:
     """Fuzz a target and fail if anything was found. This is the call for a test.
@@ -114,6 +115,7 @@ def check(
         faults: also apply those of the fault class.
         only: names of the only mutations to apply.
         skip: names of mutations to leave out.
+        mutations: also apply the mutations of the preserving class; `dialects`, `faults` and `only` do so too.
         replay: the token of a case: only that case is run.
 
     Returns:
@@ -128,7 +130,7 @@ def check(
     __tracebackhide__ = True
     options = Options(
         seed, max_examples, returns, time_limit, empty_chunks=empty_chunks,
-        dialects=dialects, faults=faults, only=tuple(only), skip=tuple(skip),
+        dialects=dialects, faults=faults, only=tuple(only), skip=tuple(skip), mutations=mutations,
     )  # fmt: skip
     report = fuzz(target, transcripts, options=options, replay=replay)
     if report.findings:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamkit.fuzz.report import Coverage, Options, Progress, Report
 from streamkit.fuzz.runner import Runner
-from streamkit.fuzz.search import OutOfBudget, Search
+from streamkit.fuzz.search import Search, _OutOfBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ def run(
                 search.search()
         except KeyboardInterrupt:
             report.interrupted = True
-        except OutOfBudget:
+        except _OutOfBudget:
             report.notes.append(f"stopped after max_time={options.max_time:g} seconds: what came after was not tried")
         report.cases = runner.runs
         if runner.printed:
@@ -89,7 +89,7 @@ def run_case(target: Target, case: Case, options: Options | None = None) -> Repo
         search = Search(runner, case.transcript, options, coverage, report, started, None)
         try:
             search.replay(case)
-        except OutOfBudget:
+        except _OutOfBudget:
             report.notes.append(f"stopped after max_time={options.max_time:g} seconds: the case was not judged")
         report.cases = runner.runs
     report.seconds = time.monotonic() - started

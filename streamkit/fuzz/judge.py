@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamkit.completion import Completion
 
-__all__ = ["Judge", "Wrong", "is_typed"]
+__all__ = ["Judge", "Wrong", "holds_framing", "is_typed", "says_incomplete"]
 
 _SLIPS = {
     "AttributeError", "KeyError", "IndexError", "TypeError", "NameError", "UnboundLocalError", "AssertionError",
@@ -139,6 +139,25 @@ class Judge:
         calls = _callable_calls(outcome.value)
         what = "hands out an executable tool call" if calls else "hands out a result as if it were whole"
         return Wrong("contract", Outcome(value="a typed error"), outcome, f"is not noticed: the target {what}")
+
+
+def holds_framing(value: Any, body: bytes) -> bool:
+    """Whether a result, in normal form, holds a line of the stream as it came: it follows the framing on purpose."""
+    line = next((line for line in body.splitlines() if line.startswith(b"data:")), None)
+    if line is None:
+        return False
+    needles = (line, line.decode("utf-8", "replace"))
+
+    def holds(part: Any) -> bool:
+        if isinstance(part, str):
+            return needles[1] in part
+        if isinstance(part, bytes):
+            return needles[0] in part
+        if isinstance(part, dict):
+            return any(holds(item) for item in part.values())
+        return isinstance(part, list | tuple | set | frozenset) and any(holds(item) for item in part)
+
+    return holds(value)
 
 
 def says_incomplete(value: Any) -> bool:

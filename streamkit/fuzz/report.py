@@ -24,8 +24,9 @@ class Options:
         time_limit: seconds that one delivery may take.
         max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
         empty_chunks: also draw empty chunks.
-        dialects: also apply the mutations of the dialect class.
-        faults: also apply those of the fault class.
+        mutations: also apply the mutations of the preserving class.
+        dialects: also apply those of the dialect class, and the preserving ones.
+        faults: also apply those of the fault class, and the preserving ones.
         only: names of the only mutations to apply, of whichever class; all of the classes asked for where empty.
         skip: names of mutations to leave out.
         max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
@@ -43,6 +44,7 @@ class Options:
     faults: bool = False
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    mutations: bool = False
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):

@@ -13,7 +13,7 @@ from streamkit.case import Case
 from streamkit.fuzz import sweep
 from streamkit.fuzz.counterexample import Counterexample, headline
 from streamkit.fuzz.drawn import draw_failing
-from streamkit.fuzz.judge import Judge
+from streamkit.fuzz.judge import Judge, holds_framing
 from streamkit.fuzz.minimise import earliest, minimise
 from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
 from streamkit.fuzz.outcome import Outcome
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from streamkit.fuzz.runner import Runner
     from streamkit.transcript import Transcript
 
-__all__ = ["OutOfBudget", "Search"]
+__all__ = ["Search"]
 
 _DEFAULT_EXAMPLES = 200
 _MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
 
 
-class OutOfBudget(Exception):  # noqa: N818 - a signal within this module
+class _OutOfBudget(Exception):  # noqa: N818 - a signal within this module
     """The campaign's time is up."""
 
 
@@ -72,7 +72,7 @@ class Search:
     def outcome(self, fragmentation: Fragmentation) -> Outcome:
         """Deliver the recorded body, cut, and return what came of it."""
         if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
-            raise OutOfBudget
+            raise _OutOfBudget
         self.delivered = fragmentation
         return self.runner.run(fragmentation.chunks(self.transcript.body), limit=self.limit)
 
@@ -224,7 +224,7 @@ class Search:
         before = len(self.report.findings)
         try:
             self._search()
-        except (KeyboardInterrupt, OutOfBudget):
+        except (KeyboardInterrupt, _OutOfBudget):
             reported = any(finding.oracle == "invariance" for finding in self.report.findings[before:])
             if self.seen is not None and not reported:
                 fragmentation, actual = self.seen
@@ -266,6 +266,12 @@ class Search:
         """
         from streamkit.fuzz.mutating import Mutator
 
+        options = self.options
+        if not (options.mutations or options.dialects or options.faults or options.only):
+            return
+        if self.baseline.returned and holds_framing(self.baseline.value, self.transcript.body):
+            self.coverage.notes.append("the result holds the stream's own framing: no mutation was applied")
+            return
         judge = Judge(self.baseline, self.reference, self.trusted)
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
         for failure in mutator.search():
@@ -278,7 +284,7 @@ class Search:
 
     def _deliver(self, chunks: list[bytes]) -> Outcome:
         if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
-            raise OutOfBudget
+            raise _OutOfBudget
         return self.runner.run(chunks, limit=self.limit)
 
     def _report_mutation(self, failure: Failure) -> None:

@@ -240,12 +240,14 @@ def content_with_calls(chat: Chat, choose: Choose) -> Edit:
     """Move the text next to a call into the call's delta; where there is none, put null there."""
     ways: list[tuple[Part, Part | None]] = []
     for choice in chat.choices:
-        parts = chat.of(choice)
-        for at, call in enumerate(parts):
-            if call.calls and "content" not in call.delta:
-                said = [part for part in parts[:at] if part.delta.get("content") is not None][-1:]
-                near = [part for part in said if isinstance(part.delta["content"], str) and _movable(chat, part)]
-                ways += [*((call, text) for text in near if text.number < call.number), (call, None)]
+        text: Part | None = None
+        for part in chat.of(choice):
+            if part.calls and "content" not in part.delta:
+                if text is not None and text.number < part.number and _movable(chat, text):
+                    ways.append((part, text))
+                ways.append((part, None))
+            if part.delta.get("content") is not None:
+                text = part if isinstance(part.delta["content"], str) else None
     if not ways:
         raise Inapplicable("there is no tool call without content beside it")
     call, text = choose.of(ways)

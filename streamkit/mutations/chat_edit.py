@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from streamkit.dialects.openai_chat import Accumulator
@@ -105,9 +106,9 @@ class Chat:
 
     # -- what is there
 
-    @property
+    @cached_property
     def uniform(self) -> bool:
-        """Whether all payloads name the same answer in the same way."""
+        """Whether all payloads named the same answer in the same way, before any change."""
         names = [identity(payload) for payload in self.payloads.values()]
         return all(name == names[0] for name in names)
 

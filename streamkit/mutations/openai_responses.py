@@ -284,7 +284,7 @@ def other_item_ids(stream: Stream, choose: Choose) -> Edit:
 
 @mutation(
     "responses_done_sentinel", Class.DIALECT, Layer.FRAMING, "ends with `[DONE]`, as Chat Completions does",
-    right="ignores it after the terminal event", sources=["LM Studio and Bedrock: recorded streams"], dialects=ONLY,
+    right="ignores it after the terminal event", sources=["OpenRouter: recorded streams"], dialects=ONLY,
 )  # fmt: skip
 def done_sentinel(stream: Stream, choose: Choose) -> Edit:
     """Put `[DONE]` after the last event."""

@@ -19,7 +19,7 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from streamkit.errors import UsageError
+from streamkit.errors import Inapplicable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,10 +54,6 @@ class Layer(StrEnum):
     JSON = "json"
     DELTA = "delta"
     DELIVERY = "delivery"
-
-
-class Inapplicable(Exception):  # noqa: N818 - an answer, not an error
-    """A mutation has nothing to do in a stream; the message says why."""
 
 
 class Choose:

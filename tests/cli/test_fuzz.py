@@ -185,12 +185,34 @@ def test_what_a_target_returns_decides_what_it_is_held_to(capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("flag", "words"), [("--dialects", "dialect"), ("--faults", "fault")])
-def test_a_class_without_mutations_is_not_passed_over(
-    flag: str, words: str, capsys: pytest.CaptureFixture[str]
+def test_a_target_whose_result_holds_the_framing_is_not_mutated_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert 0 == run("fuzz", "parsers:right", BOSTON, *FEW, flag)
-    assert f"note: no mutation of the {words} class exists in this version" in capsys.readouterr().out
+    assert 0 == run("fuzz", "parsers:right", BOSTON, *FEW, "--mutations")
+    assert "the result holds the stream's own framing: no mutation was applied" in capsys.readouterr().out
+
+
+def test_the_catalogue_is_listed_and_one_entry_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run("mutations", "--class", "fault", "--json")
+    listed = json.loads(capsys.readouterr().out)
+    assert {"fault"} == {row["class"] for row in listed}
+    assert 0 == run("mutations", "bom")
+    told = capsys.readouterr().out
+    assert "byte order mark" in told
+    assert "openai/openai-python#3819" in told
+    assert 2 == run("mutations", "bomm")
+    assert "did you mean 'bom'" in capsys.readouterr().err
+
+
+def test_several_targets_run_over_the_same_cases_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    few = ("--max-examples", "0", "--max-single-cuts", "0", "--only", "bom", "--only", "truncate")
+    code = run("fuzz", "streamkit:accumulate", "streamkit.replay.clients:openai_create", BOSTON, *few)
+    table = capsys.readouterr().out.rpartition("mutation")[2].splitlines()
+    assert 1 == code
+    assert ["bom", "preserving", "same", "silent", "difference"] == next(row for row in table if "bom" in row).split()
+    assert ["truncate", "fault", "typed", "error", "silent", "difference"] == next(
+        row for row in table if row.startswith("truncate")
+    ).split()
 
 
 @pytest.mark.usefixtures("folder")

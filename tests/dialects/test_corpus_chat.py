@@ -97,7 +97,8 @@ def test_every_recording_is_a_completion_but_for_those_listed() -> None:
 
 
 def test_the_recordings_of_chat_are_detected_and_no_others() -> None:
-    found = {r.name for r in recordings(".sse") if detect(Transcript(r.body)) is not None}
+    spoken = {r.name: detect(Transcript(r.body)) for r in recordings(".sse")}
+    found = {name for name, dialect in spoken.items() if dialect is not None and dialect.name == "openai_chat"}
     chat = {recording.name for recording in recordings(".sse", "chat")}
     assert set() == chat - found
     # Calls itself "text_completion" and sends the deltas of chat.

@@ -49,10 +49,10 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_all() -> None:
         (sse(DONE), None),
         (b"<html>", None),
         (sse({"choices": [5]}), None),
-        (sse({"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}), None),
-        (sse({"type": "response.created", "response": {"object": "response"}}, finish()), None),
-        (sse({"type": "message_start", "message": {"role": "assistant"}}, finish()), None),
-        (sse({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}), None),
+        (sse({"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}), "openai_completions"),
+        (sse({"type": "response.created", "response": {"object": "response"}}, finish()), "openai_responses"),
+        (sse({"type": "message_start", "message": {"role": "assistant"}}, finish()), "anthropic_messages"),
+        (sse({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}), "gemini"),
     ],
 )
 def test_a_body_is_detected_by_its_first_payload(body: bytes, expected: str | None) -> None:
@@ -66,7 +66,8 @@ def test_a_body_is_detected_by_its_first_payload(body: bytes, expected: str | No
         ("https://api.openai.com/v1/chat/completions", "openai_chat"),
         ("https://x.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=1", "openai_chat"),
         ("https://api.openai.com/v1/chat/completions/", "openai_chat"),
-        ("https://api.openai.com/v1/completions", None),
+        ("https://api.openai.com/v1/completions", "openai_completions"),
+        ("https://example.org/v1/other", None),
     ],
 )
 def test_a_body_that_says_nothing_is_detected_by_its_request(url: str, expected: str | None) -> None:

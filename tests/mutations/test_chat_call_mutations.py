@@ -143,6 +143,12 @@ def test_in_a_mix_each_mutation_gives_what_is_sensible_after_those_before_it(
     assert expected == outcome(current.body())
 
 
+def test_a_call_that_comes_once_more_is_one_call_though_its_first_came_in_halves() -> None:
+    base = stream(calls(call(0, id="a", name="f", arguments='{"a":"🌍"}')), finish("tool_calls"), DONE)
+    halves = BY_NAME["surrogate_halves"].apply(base).stream
+    assert [("f", '{"a":"🌍"}', True)] == plainly(result("duplicate_tail", halves))
+
+
 # -- one by one: what is on the wire, and what it gives
 
 ONE = named("one call")
