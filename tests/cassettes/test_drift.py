@@ -271,7 +271,7 @@ def test_lines_are_known_without_their_media_type() -> None:
 def test_another_dialect_is_drift() -> None:
     responses = sse({"type": "response.created", "response": {"id": "1"}}, event="response.created")
     found = drift(sse(*CHAT, done=True), responses)
-    assert "drift dialect dialect: was openai_chat and is none that is known" in lines(found)
+    assert "drift dialect dialect: was openai_chat and is openai_responses" in lines(found)
     assert [one.kind for one in found] == sorted((one.kind for one in found), key=KINDS.index)
     assert {one.severity for one in found} <= set(SEVERITIES)
 

@@ -81,9 +81,9 @@ def test_json_lines_are_edited_like_events(mutation: Mutation) -> None:
     body = b'{"response":"a/\xc3\xa9","done":false}\n{"response":"","done":true}\n'
     one = Stream.of(Transcript(body))
     for numbers, edit in edits(mutation, one):
-        assert mutation.kind is Class.PRESERVING
         assert 2 == edit.stream.body().count(b"\n")
-        assert values(one) == values(Stream.of(Transcript(edit.stream.body()))), numbers
+        same = values(one) == values(Stream.of(Transcript(edit.stream.body())))
+        assert (mutation.kind is Class.PRESERVING) == same, numbers
 
 
 # What each writes
