@@ -122,7 +122,7 @@ def test_every_recorded_answer_can_be_written_again(recording: Recording) -> Non
     try:
         completion = accumulate([recording.body])
     except DialectError:
-        pytest.skip("no answer: the stream reports an error or was cut off")
+        return  # no answer: the stream reports an error or was cut off
     for layout in (Layout(1000), Layout(7, "interleaved", "finish"), Layout(1000, "whole", "every", keep_alive=True)):
         assert completion == accumulate(emit(completion, layout))
 
