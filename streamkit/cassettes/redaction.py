@@ -15,7 +15,7 @@ import re
 import threading
 from bisect import bisect_right
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
 
 from streamkit.cassettes.credentials import (
@@ -289,7 +289,8 @@ class Redactor:
         text = data.decode("utf-8", "surrogateescape") if self._patterns else ""
         for pattern in self._patterns:
             groups = range(1, pattern.groups + 1) if pattern.groups else (0,)
-            matches = pattern.finditer(text if isinstance(pattern.pattern, str) else data)  # type: ignore[arg-type]
+            of_its_kind: Any = text if isinstance(pattern.pattern, str) else data
+            matches = pattern.finditer(of_its_kind)
             spans = sorted({match.span(group) for match in matches for group in groups})
             for start, end in byte_spans(text, spans) if isinstance(pattern.pattern, str) else spans:
                 if start < end and not is_redacted(data[start:end]):

@@ -116,13 +116,24 @@ def test_any_completion_at_all_is_carried_or_refused(completion: Completion, lay
     assert completion == accumulate(transcript)
 
 
+#: Recordings that hold no answer: four errors of a provider, and one stream that was cut off.
+ANSWERLESS = {
+    "pydantic-ai--test_clean_eof_without_finish_reason--0-94f992d6.sse",
+    "pydantic-ai--test_tool_use_failed_error_streaming--0-1ec9f413.sse",
+    "pydantic-ai--test_tool_use_failed_error_streaming--0-25e98858.sse",
+    "pydantic-ai--test_openrouter_stream_error--0-baafd4cb.sse",
+    "req_llm--google_gemini_2_5_flash_lite.object_streaming--0-7a5494a4.sse",
+}
+
+
 @needs_corpus
 @pytest.mark.parametrize("recording", recordings(family="chat"), ids=lambda recording: recording.name)
 def test_every_recorded_answer_can_be_written_again(recording: Recording) -> None:
-    try:
-        completion = accumulate([recording.body])
-    except DialectError:
-        return  # no answer: the stream reports an error or was cut off
+    if recording.name.rpartition("/")[2] in ANSWERLESS:
+        with pytest.raises(DialectError):
+            accumulate([recording.body])
+        return
+    completion = accumulate([recording.body])
     for layout in (Layout(1000), Layout(7, "interleaved", "finish"), Layout(1000, "whole", "every", keep_alive=True)):
         assert completion == accumulate(emit(completion, layout))
 
