@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from streamkit.errors import TokenError, UsageError
 from streamkit.mutations.registry import Inapplicable, Step
-from streamkit.mutations.stream import Stream
+from streamkit.mutations.stream import Stream, replace_body
 from streamkit.transcript import Transcript  # noqa: TC001 - Hypothesis reads the annotations of a Case
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -35,7 +35,7 @@ def mutated(transcript: Transcript, steps: tuple[Step, ...]) -> Transcript:
     stream = Stream.of(transcript, dialect.name if dialect is not None else None)
     for step in steps:
         stream = step.apply(stream).stream
-    return replace(transcript, body=stream.body(), lengths=(), times=(), chunks_recorded=False, synthetic=True)
+    return replace_body(transcript, stream.body())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from streamkit.case import Case, mutated
-from streamkit.errors import UsageError
+from streamkit.errors import Inapplicable, UsageError
 from streamkit.generation import completions
 from streamkit.generation import transcripts as synthetic_transcripts
+from streamkit.mutations.registry import Class, Step
+from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
 from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -25,9 +27,18 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamkit.mutations.registry import Step
+    from streamkit.mutations.registry import Mutation
 
-__all__ = ["cases", "completions", "faults", "fragmentations", "mutations", "synthetic_transcripts", "transcripts"]
+__all__ = [
+    "cases",
+    "completions",
+    "faults",
+    "fragmentations",
+    "mixes",
+    "mutations",
+    "synthetic_transcripts",
+    "transcripts",
+]
 
 _Place = tuple[int, int]  # a column of offsets, and how far along it, of _SCALE
 _ANCHORS = 2
@@ -102,11 +113,7 @@ def _index(size: int) -> st.SearchStrategy[int]:
 def _body(transcript: Transcript | bytes | str | Path) -> bytes:
     if isinstance(transcript, Transcript):
         return transcript.body
-    if isinstance(transcript, str | Path):
-        from streamkit.cassettes import load
-
-        return load(transcript).body
-    return bytes(transcript)
+    return _loaded(transcript).body if isinstance(transcript, str | Path) else bytes(transcript)
 
 
 def transcripts(*, dialect: str | None = None) -> st.SearchStrategy[Transcript]:
@@ -152,39 +159,80 @@ def mutations(
     Raises:
         UsageError: there is no such class or layer, or no such mutation applies to the transcript.
     """
-    from streamkit import dialects
-    from streamkit.mutations.registry import Class, Inapplicable, Step
     from streamkit.mutations.registry import mutations as entries
-    from streamkit.mutations.stream import Stream
 
-    if isinstance(transcript, str | Path):
-        from streamkit.cassettes import load
-
-        transcript = load(transcript)
-    dialect = dialects.detect(transcript)
-    stream = Stream.of(transcript, dialect.name if dialect is not None else None)
-
-    def applies(steps: tuple[Step, ...]) -> bool:
-        edited = stream
-        try:
-            for step in steps:
-                edit = step.apply(edited)
-                if edit.expected is not None and step.mutation.kind is Class.PRESERVING:
-                    return False  # it puts a text in: the answer is the same but for that
-                edited = edit.stream
-        except Inapplicable:
-            return False
-        return True
-
-    usable = [one for one in entries(classes=classes, layers=layers) if any(
-        applies((Step(one, numbers),)) for numbers in one.variants(stream, 4))]  # fmt: skip
+    transcript = _loaded(transcript)
+    stream = _stream(transcript)
+    usable = [
+        one
+        for one in entries(classes=classes, layers=layers)
+        if any(_applies(stream, (Step(one, numbers),)) for numbers in one.variants(stream, 4))
+    ]
     if not usable and min_size:
         raise UsageError(f"no such mutation applies to {transcript.name or 'the transcript'}")
-    numbers = st.lists(st.integers(0, 999), max_size=3).map(tuple)
-    steps = st.lists(
-        st.builds(Step, st.sampled_from(usable), numbers), min_size=min_size, max_size=max_size if usable else 0
-    )
-    return steps.map(tuple).filter(applies)
+    if not usable:
+        return st.just(())
+    return _steps(usable, min_size, max_size).filter(lambda steps: _applies(stream, steps))
+
+
+def _steps(usable: Sequence[Mutation], least: int, most: int) -> st.SearchStrategy[tuple[Step, ...]]:
+    numbers = st.lists(_index(1000), max_size=3).map(tuple)
+    step = st.builds(Step, _index(len(usable)).map(lambda number: usable[number]), numbers)
+    return st.lists(step, min_size=least, max_size=most).map(tuple)
+
+
+def _loaded(transcript: Transcript | str | Path) -> Transcript:
+    if isinstance(transcript, Transcript):
+        return transcript
+    from streamkit.cassettes import load
+
+    return load(transcript)
+
+
+def _stream(transcript: Transcript) -> Stream:
+    from streamkit import dialects
+
+    dialect = dialects.detect(transcript)
+    return Stream.of(transcript, dialect.name if dialect is not None else None)
+
+
+def _applies(stream: Stream, steps: tuple[Step, ...]) -> bool:
+    """Whether the mutations can be made one after the other, and those that are to preserve the answer do so."""
+    try:
+        for step in steps:
+            edit = step.apply(stream)
+            if edit.expected is not None and step.mutation.kind is Class.PRESERVING:
+                return False  # it puts a text in: the answer is the same but for that
+            stream = edit.stream
+    except Inapplicable:
+        return False
+    return True
+
+
+def mixes(
+    transcript: Transcript, usable: Sequence[Mutation], *, max_size: int = 4, empty_chunks: bool = False
+) -> st.SearchStrategy[Case]:
+    """Generate mixes of some mutations, with cuts: what a campaign draws when its systematic phases are done.
+
+    Args:
+        transcript: what is mutated and cut.
+        usable: the mutations; one that has nothing to do in a mix makes Hypothesis draw another.
+        max_size: the most mutations of one mix.
+        empty_chunks: as for `fragmentations`.
+
+    Returns:
+        A strategy that shrinks towards one mutation, then as `fragmentations` does.
+    """
+
+    def delivered(steps: tuple[Step, ...]) -> st.SearchStrategy[Case]:
+        try:
+            body = mutated(transcript, steps).body
+        except Inapplicable:
+            return st.nothing()
+        cuts = fragmentations(body, max_cuts=6, empty_chunks=empty_chunks)
+        return cuts.map(lambda fragmentation: Case(transcript, fragmentation, steps))
+
+    return _steps(usable, 1, max_size).flatmap(delivered)
 
 
 def faults(transcript: Transcript | str | Path, *, max_size: int = 1) -> st.SearchStrategy[tuple[Step, ...]]:
@@ -214,11 +262,7 @@ def cases(
     Returns:
         A strategy that shrinks towards the first transcript, then towards no mutation, then as `fragmentations` does.
     """
-    if isinstance(transcript, str | Path):
-        from streamkit.cassettes import load
-
-        transcript = load(transcript)
-    chosen = transcripts() if transcript is None else st.just(transcript)
+    chosen = transcripts() if transcript is None else st.just(_loaded(transcript))
 
     def delivered(one: Transcript) -> st.SearchStrategy[Case]:
         if classes == ():

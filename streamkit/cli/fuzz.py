@@ -50,7 +50,7 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 )  # fmt: skip
 @click.option("--dialects", is_flag=True, help="Also apply the mutations of the dialect class.")
 @click.option("--faults", is_flag=True, help="Also apply the mutations of the fault class.")
-@click.option("--mutations", is_flag=True, help="Also apply the mutations of the preserving class.")
+@click.option("--cuts-only", is_flag=True, help="Apply no mutation at all.")
 @click.option("--only", multiple=True, metavar="NAME", help="Apply only this mutation. May be given several times.")
 @click.option("--skip", multiple=True, metavar="NAME", help="Leave a mutation out. May be given several times.")
 @click.option("--table", is_flag=True, help="Show what the target did on each mutation.")
@@ -77,7 +77,7 @@ def fuzz(
     returns: str,
     dialects: bool,
     faults: bool,
-    mutations: bool,
+    cuts_only: bool,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     table: bool,
@@ -121,7 +121,7 @@ def fuzz(
         faults,
         only,
         skip,
-        mutations,
+        not cuts_only,
     )
     others = [name for name in names if _TARGET.fullmatch(name) and not Path(name).exists()]
     transcripts = [name for name in names if name not in others] or None

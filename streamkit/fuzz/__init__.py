@@ -61,7 +61,7 @@ def fuzz(
 
     Args:
         target: what `streamkit.fuzz.targets` can adapt, or its `module:attribute`.
-        transcripts: transcripts, names or paths; None for all bundled ones.
+        transcripts: transcripts, names or paths; None for the bundled ones that fit the target.
         options: see Options.
         replay: a case token: only that case is run.
         listener: is told the progress.
@@ -75,7 +75,7 @@ def fuzz(
     adapted = adapt(target)
     if replay is None:
         chosen = select(transcripts)
-        return in_own_thread(lambda: run(adapted, chosen, options, listener, stuck))
+        return in_own_thread(lambda: run(adapted, chosen, options, listener, stuck, choose=transcripts is None))
     token = Token.parse(replay)
     if transcripts is None and not token.name:
         raise UsageError("the token names no transcript: give the transcript too")
@@ -97,7 +97,7 @@ def check(
     faults: bool = False,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
-    mutations: bool = False,
+    mutations: bool = True,
     replay: str | None = None,
 ) -> Report:
     """Fuzz a target and fail if anything was found. This is the call for a test.
@@ -105,7 +105,7 @@ def check(
     Args:
         target: a function of an iterable of bytes, an async function of an async iterable, a class with `feed`, or
             the `module:attribute` of one; see `streamkit.fuzz.targets`.
-        transcripts: transcripts, names or paths; None for all bundled ones.
+        transcripts: transcripts, names or paths; None for the bundled ones that fit the target.
         seed: of what Hypothesis draws.
         max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
         returns: "message" if the target gives a result that must not depend on framing, "events" if it gives events.
@@ -115,7 +115,7 @@ def check(
         faults: also apply those of the fault class.
         only: names of the only mutations to apply.
         skip: names of mutations to leave out.
-        mutations: also apply the mutations of the preserving class; `dialects`, `faults` and `only` do so too.
+        mutations: apply the mutations of the preserving class; False for cuts alone.
         replay: the token of a case: only that case is run.
 
     Returns:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from streamkit.fuzz.fit import fitting
 from streamkit.fuzz.report import Coverage, Options, Progress, Report
 from streamkit.fuzz.runner import Runner
 from streamkit.fuzz.search import Search, _OutOfBudget
@@ -29,6 +30,8 @@ def run(
     options: Options | None = None,
     listener: Callable[[Progress], None] | None = None,
     stuck: Callable[[Report], None] | None = None,
+    *,
+    choose: bool = False,
 ) -> Report:
     """Run a campaign.
 
@@ -39,6 +42,7 @@ def run(
         listener: is told the progress.
         stuck: is given the report where a delivery hangs and cannot be given up, since the target swallows every
             interruption. It should end the process.
+        choose: of the transcripts, take those that fit the target (`streamkit.fuzz.fit`).
 
     Returns:
         The report. Ctrl-C ends the campaign with what was found so far.
@@ -59,6 +63,9 @@ def run(
 
     with Runner(target, limit=options.time_limit, stuck=give_up) as runner:
         try:
+            if choose:
+                transcripts, left_out = fitting(runner, transcripts, options.returns)
+                report.notes.extend(left_out)
             for transcript in transcripts:
                 coverage = Coverage(transcript.name, len(transcript.body), sweepable=max(0, len(transcript.body) - 1))
                 report.coverage.append(coverage)

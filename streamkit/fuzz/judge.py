@@ -5,15 +5,16 @@
 - fault: a typed error. A result is wrong, unless it says itself that it is not complete.
 
 An error is typed if a caller can expect it: any exception but those that show a slip of the parser itself, such as
-KeyError or AttributeError. What a target does not report is not compared.
+KeyError or AttributeError. What a target does not report is not compared. In every class the same bytes give the same
+outcome, whatever the chunks, also the same class of error (`differs`), and a result keeps the `invariants`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.fuzz.oracles import Reference, reported
+from streamkit.fuzz.invariants import broken_invariant
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamkit.completion import Completion
+    from streamkit.fuzz.oracles import Reference
 
-__all__ = ["Judge", "Wrong", "holds_framing", "is_typed", "says_incomplete"]
+__all__ = ["Judge", "Wrong", "differs", "holds_framing", "is_typed", "says_incomplete"]
 
 _SLIPS = {
     "AttributeError", "KeyError", "IndexError", "TypeError", "NameError", "UnboundLocalError", "AssertionError",
@@ -63,19 +65,24 @@ class Judge:
 
     Attributes:
         baseline: the outcome on the recorded stream.
-        reference: what the stream says, where a dialect of ours knows it.
+        body: the recorded stream.
+        reference: what the stream says, where a dialect of ours knows it; trusts what the target's baseline has shown.
         trusted: whether the baseline agrees with the reference, so that the reference may be expected of a mutation.
     """
 
     baseline: Outcome
+    body: bytes
     reference: Reference | None
     trusted: bool
 
-    def wrong(self, outcome: Outcome, kind: Class, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
+    def wrong(
+        self, outcome: Outcome, body: bytes, kind: Class, expected: Callable[[Any], Any] | None, returns: str
+    ) -> Wrong | None:
         """Return what is wrong with an outcome, or None.
 
         Args:
             outcome: on the mutated stream.
+            body: the mutated stream.
             kind: the class of the mutation; of several, the gravest.
             expected: makes the sensible completion out of the original's; None where it is the same.
             returns: "message" or "events".
@@ -89,21 +96,28 @@ class Judge:
                 return None
             told = outcome.error.rpartition(".")[2]
             return Wrong("contract", Outcome(value="a typed error"), outcome, f"makes the target fail with {told}")
-        if kind is Class.FAULT:
-            return self._fault(outcome)
-        return self._dialect(outcome, expected, returns)
+        found = self._fault(outcome) if kind is Class.FAULT else self._dialect(outcome, expected, returns)
+        if found is not None or returns == "events":
+            return found
+        broken = self._breaks(outcome, body)
+        if broken is None or not self.baseline.returned or self._breaks(self.baseline, self.body) is not None:
+            return None
+        return Wrong("contract", Outcome(value="a result that keeps to the stream"), outcome, broken)
+
+    def _breaks(self, outcome: Outcome, body: bytes) -> str | None:
+        reference = self.reference
+        told = reference.told(outcome.value) if reference is not None else None
+        return broken_invariant(outcome.value, told, body, reference.dialect if reference is not None else None)
 
     def _preserving(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
         if expected is not None and self.baseline.returned and outcome.returned:
-            return self._sensible(outcome, expected, returns)  # a text was put in, or a field that may be passed on
+            return self._sensible(
+                outcome, expected, returns, any_order=False
+            )  # a text was put in, or a field that may be passed on
         if outcome.same_as(self.baseline):
             return None
-        if outcome.returned and self.baseline.returned and isinstance(outcome.value, list):
-            # A list of payloads follows the payloads; what they add up to must be the same.
-            completion = self.reference.completion if self.reference is not None else None
-            mine = reported(outcome.value, completion)
-            if mine is not None and mine == reported(self.baseline.value, completion):
-                return None
+        if outcome.returned and self.baseline.returned and self._adds_up(outcome, returns):
+            return None
         if outcome.error:
             told = outcome.error.rpartition(".")[2]
             return Wrong("invariance", self.baseline, outcome, f"makes the target raise {told}")
@@ -111,22 +125,33 @@ class Judge:
             return Wrong("invariance", self.baseline, outcome, "takes away the error, and a result comes back")
         return Wrong("invariance", self.baseline, outcome, "changes the result")
 
-    def _dialect(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
-        if outcome.same_as(self.baseline):
-            return None if expected is None else self._sensible(outcome, expected, returns)
-        return self._sensible(outcome, expected, returns)
+    def _adds_up(self, outcome: Outcome, returns: str) -> bool:
+        """Whether a list of payloads, events or pieces of text adds up to the same, though its items are others."""
+        if self.reference is None or returns == "events" or not isinstance(outcome.value, list):
+            return False
+        mine, first = self.reference.told(outcome.value), self.reference.told(self.baseline.value)
+        return mine is not None and first is not None and (mine.choices, mine.top) == (first.choices, first.top)
 
-    def _sensible(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
+    def _dialect(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
+        if expected is None and outcome.same_as(self.baseline):
+            return None
+        return self._sensible(outcome, expected, returns, any_order=True)
+
+    def _sensible(
+        self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str, *, any_order: bool
+    ) -> Wrong | None:
         """Compare a result with the sensible one, as far as the target reports."""
-        completion: Completion | None = self.reference.completion if self.reference is not None else None
-        if completion is None or not self.trusted or returns == "events":
+        reference = self.reference
+        if reference is None or reference.completion is None or not self.trusted or returns == "events":
             return None  # there is nothing that could be expected for certain
-        sensible = completion if expected is None else expected(completion)
-        verdict = Reference(sensible, "", ()).judge(outcome.value, returns)
-        if verdict is None:
+        completion: Completion = reference.completion if expected is None else expected(reference.completion)
+        sensible = replace(reference, completion=completion)
+        found = sensible.told(outcome.value)
+        if found is None:
             if expected is None and not isinstance(outcome.value, list):
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
+        verdict = sensible.compare(found, any_order=any_order)
         if verdict.same:
             return None
         return Wrong(
@@ -134,11 +159,33 @@ class Judge:
         )
 
     def _fault(self, outcome: Outcome) -> Wrong | None:
+        due = Outcome(value="a typed error")
         if says_incomplete(outcome.value):
+            if _says_executable(outcome.value):
+                why = "is noticed, and still the target hands out a tool call as executable"
+                return Wrong("contract", due, outcome, why)
             return None
-        calls = _callable_calls(outcome.value)
+        calls = self._hands_out_calls(outcome.value)
         what = "hands out an executable tool call" if calls else "hands out a result as if it were whole"
-        return Wrong("contract", Outcome(value="a typed error"), outcome, f"is not noticed: the target {what}")
+        return Wrong("contract", due, outcome, f"is not noticed: the target {what}")
+
+    def _hands_out_calls(self, value: Any) -> bool:
+        found = None if self.reference is None else self.reference.told(value)
+        return found is not None and any(choice.get("tool_calls") for choice in found.choices)
+
+
+def differs(one: Outcome, other: Outcome) -> Wrong | None:
+    """Return what is wrong where the same bytes, in other chunks, gave another outcome; None where nothing is.
+
+    Args:
+        one: of one delivery.
+        other: of another delivery of the same bytes.
+    """
+    if one.same_as(other):
+        return None
+    if one.error and other.error:
+        return Wrong("invariance", one, other, "gives another error when the chunks are others")
+    return Wrong("invariance", one, other, "gives another outcome when the chunks are others")
 
 
 def holds_framing(value: Any, body: bytes) -> bool:
@@ -170,19 +217,21 @@ def says_incomplete(value: Any) -> bool:
         return True
     if isinstance(value.get("error"), str | dict) and value["error"]:
         return True
-    calls = [call for choice in _choices(value) for call in choice.get("tool_calls") or [] if isinstance(call, dict)]
-    return any(call.get("problem") or call.get("executable") is False for call in calls)
+    return any(call.get("problem") or call.get("executable") is False for call in _calls(value))
 
 
-def _choices(value: dict[str, Any]) -> list[dict[str, Any]]:
+def _says_executable(value: dict[str, Any]) -> bool:
+    return any(call.get("executable") is True for call in _calls(value))
+
+
+def _calls(value: dict[str, Any]) -> list[dict[str, Any]]:
     choices = value.get("choices")
-    if not isinstance(choices, list):
-        return [value]
-    found = [choice for choice in choices if isinstance(choice, dict)]
-    return [choice.get("message", choice) if isinstance(choice.get("message"), dict) else choice for choice in found]
-
-
-def _callable_calls(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return any(choice.get("tool_calls") for choice in _choices(value))
+    listed = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else [value]
+    messages = [one["message"] if isinstance(one.get("message"), dict) else one for one in listed]
+    return [
+        call
+        for message in messages
+        if isinstance(calls := message.get("tool_calls"), list)
+        for call in calls
+        if isinstance(call, dict)
+    ]

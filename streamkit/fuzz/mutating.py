@@ -7,23 +7,23 @@ ones, then cuts are dropped. Each mutation is reported once a transcript.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from streamkit import dialects
 from streamkit.case import Case
-from streamkit.fuzz.judge import Judge, Wrong, is_typed
+from streamkit.fuzz.drawn import draw_failing_mix
+from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
+from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
 from streamkit.mutations.stream import Stream
-from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.report import Options
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
@@ -32,7 +32,8 @@ __all__ = ["OUTCOMES", "Failure", "Mutator", "chosen"]
 
 _VARIANTS = 6
 _PAIRS = 60
-_MIXES = 40
+_MIXES = 60
+_DRIPPED = 64 * 2**10  # bytes of a body that are also delivered one by one
 _BYTES = 24 * 2**20  # fed to the target in this part, of one transcript
 _FRAMING = (Layer.BYTES, Layer.FRAMING)
 #: What a mutation may lead to, from good to bad. An "error" is a typed one where a result was due.
@@ -112,10 +113,12 @@ class Mutator:
         self.options = options
         self.tell = tell
         self.stream = Stream.of(transcript, dialect.name if dialect is not None else None)
+        self.way: Callable[[bytes], Fragmentation] = Fragmentation.per_event
         self.failed: set[str] = set()
         self.applied: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.inapplicable: dict[str, str] = {}
+        self.last = Outcome()
 
     # -- one delivery
 
@@ -135,11 +138,15 @@ class Mutator:
         except Inapplicable:
             return None
         body = edits[-1].stream.body()
-        cuts = Fragmentation.per_event(body) if fragmentation is None else fragmentation
+        cuts = self.way(body) if fragmentation is None else fragmentation
         if cuts.cuts and cuts.cuts[-1] > len(body):
             return None
-        outcome = self.run(cuts.chunks(body))
-        verdict = self.judge.wrong(outcome, kind_of(steps), _expected(edits), self.options.returns)
+        self.last = outcome = self.run(cuts.chunks(body))
+        verdict = self.judge.wrong(outcome, body, kind_of(steps), _expected(edits), self.options.returns)
+        if verdict is None and self.steady and fragmentation is not None:
+            plain = self.way(body)
+            if cuts != plain:
+                verdict = differs(self.run(plain.chunks(body)), outcome)
         if len(steps) == 1:
             self._note(steps[0].mutation.name, outcome, verdict)
         return verdict
@@ -155,28 +162,46 @@ class Mutator:
 
     # -- phases
 
+    def usable(self) -> list[Mutation]:
+        """Return the mutations of the campaign that know this stream."""
+        asked = chosen(self.options)
+        if self.stream.dialect is None:  # what nobody knows is reframed, and nothing in it is touched
+            return [one for one in asked if one.layer in _FRAMING and one.kind is Class.PRESERVING and not one.dialects]
+        return [one for one in asked if not one.dialects or self.stream.dialect in one.dialects]
+
     def search(self) -> Iterator[Failure]:
         """Yield what fails, minimal; the first failure of each mutation only."""
-        usable = chosen(self.options)
-        if self.stream.dialect is None:  # what nobody knows is reframed, and nothing in it is touched
-            usable = [one for one in usable if one.layer in _FRAMING and one.kind is Class.PRESERVING]
+        if not self._find_a_way():
+            return
+        usable = self.usable()
         yield from self._singles(usable)
         whole = [one for one in usable if one.name in self.applied and one.name not in self.failed]
         yield from self._pairs(whole)
         yield from self._mixes(whole)
+
+    def _find_a_way(self) -> bool:
+        """Choose the chunks in which mutated streams come: any in which the stream itself gives what it should."""
+        ways: tuple[Callable[[bytes], Fragmentation], ...] = (Fragmentation.per_event, lambda _: Fragmentation.whole())
+        for way in ways:
+            body = self.transcript.body
+            if self.run(way(body).chunks(body)).same_as(self.judge.baseline):
+                self.way = way
+                return True
+        return False
 
     def _singles(self, usable: list[Mutation]) -> Iterator[Failure]:
         affordable = max(len(usable), _BYTES // max(1, len(self.transcript.body)))
         variants = max(1, min(_VARIANTS, affordable // max(1, len(usable))))
         done = 0
         for one in usable:
+            self.inapplicable.setdefault(one.name, "it has no variant here")
             for numbers in one.variants(self.stream, variants):
                 step = Step(one, numbers)
                 done += 1
                 try:
                     one.apply(self.stream, numbers)
                 except Inapplicable as reason:
-                    self.inapplicable.setdefault(one.name, str(reason))
+                    self.inapplicable[one.name] = str(reason)
                     continue
                 self.applied[one.name] = self.applied.get(one.name, 0) + 1
                 found = self._first_wrong((step,), "mutations", every_way=not any(numbers))
@@ -188,11 +213,13 @@ class Mutator:
             self.inapplicable.pop(name, None)
 
     def _first_wrong(self, steps: tuple[Step, ...], phase: str, *, every_way: bool) -> Failure | None:
-        """Deliver a mutated stream one event a chunk, and perhaps whole and byte by byte too."""
+        """Deliver a mutated stream in plain chunks, and perhaps whole and byte by byte too."""
         ways: list[Fragmentation | None] = [None]
         if every_way and self.steady:
             body = self.edits(steps)[-1].stream.body()
-            ways += [Fragmentation.whole(), Fragmentation.drip(body)]
+            ways.append(Fragmentation.whole())
+            if len(body) <= _DRIPPED:
+                ways.append(Fragmentation.drip(body))
         for way in ways:
             if self.wrong(steps, way) is not None:
                 return self._minimal(steps, way, phase)
@@ -212,29 +239,28 @@ class Mutator:
                     break
 
     def _mixes(self, usable: list[Mutation]) -> Iterator[Failure]:
-        if not usable:
-            return
-        draw = random.Random(self.options.seed + 1)  # noqa: S311 - repeatable, not secret
-        most = min(_MIXES, max(8, _BYTES // 4 // max(1, len(self.transcript.body))))
-        for number in range(1, most + 1):
-            self.tell("mixes", number, most)
-            left = [one for one in usable if one.name not in self.failed]
-            if not left:
+        wanted = _MIXES if self.options.max_examples is None else min(_MIXES, self.options.max_examples)
+        most = min(wanted, max(8, _BYTES // 4 // max(1, len(self.transcript.body))))
+        seed = self.options.seed
+        while usable and most > 0:  # once more with what is left, after each failure
+            found: list[tuple[tuple[Step, ...], Fragmentation | None]] = []
+
+            def fails(steps: tuple[Step, ...], cuts: Fragmentation, found: list[Any] = found) -> bool:
+                way = cuts if self.steady else None
+                if self.wrong(steps, way) is None:
+                    return False
+                found.append((steps, way))
+                return True
+
+            most -= draw_failing_mix(
+                self.transcript, usable, most, replace(self.options, seed=seed), fails,
+                lambda done, of=most: self.tell("mixes", done, of),
+            )  # fmt: skip
+            if not found:
                 return
-            steps = tuple(
-                Step(draw.choice(left), tuple(draw.randrange(1000) for _ in range(3)))
-                for _ in range(draw.randint(1, 4))
-            )
-            try:
-                body = self.edits(steps)[-1].stream.body()
-            except Inapplicable:
-                continue
-            hot = boundaries(body).hot() or [0]
-            cuts = tuple(sorted({draw.choice(hot) if draw.random() < 0.7 else draw.randrange(len(body) + 1)
-                                 for _ in range(draw.randint(0, 6))}))  # fmt: skip
-            fragmentation = Fragmentation(cuts) if self.steady else Fragmentation.per_event(body)
-            if self.wrong(steps, fragmentation) is not None:
-                yield self._minimal(steps, fragmentation, "mixes")
+            yield self._minimal(*found[0], "mixes")
+            usable = [one for one in usable if one.name not in self.failed]
+            seed = (seed + 1) % 2**64
 
     def judged(self, case: Case) -> Failure | None:
         """Return what is wrong on one case, as it is."""
@@ -262,10 +288,11 @@ class Mutator:
                     break
         found = tuple(small)
         body = self.edits(found)[-1].stream.body()
+        plain = self.way(body)
         if self.wrong(found, Fragmentation.whole()) is not None:
             way = Fragmentation.whole()
-        elif way is None:
-            way = Fragmentation.per_event(body)
+        elif way is None or self.wrong(found, plain) is not None:
+            way = plain
         else:
             way = minimise(way, lambda cuts: self.wrong(found, cuts) is not None, attempts=400)
         verdict = self.wrong(found, way)

@@ -49,9 +49,15 @@ def _events(stream: Stream, numbers: Sequence[int]) -> list[str]:
     lines = []
     for number in numbers:
         if 0 <= number < len(stream.events):
-            text = stream.write(stream.events[number]).decode("utf-8", "backslashreplace").rstrip("\r\n")
+            event = stream.events[number]
+            binary = stream.manner.wire == "eventstream" and event.data is not None
+            text = f"[{event.name}] {event.data}" if binary else _text(stream.write(event))
             lines.append("".join(_shown(character) for character in text))
     return lines
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
 
 
 def _shown(character: str) -> str:

@@ -4,32 +4,36 @@ Invariance: the result on every delivery is the result on the recorded delivery.
 means. It is blind to a bug that is there on every delivery, so there is a second one.
 
 Reference: what the target reports on the recorded delivery is what the dialect's own accumulator reads there. It
-compares only what it recognises in the target's result, and what a target does not report is not compared:
+compares only what it recognises in the target's result (`streamkit.fuzz.reading`), and what a target does not report
+is not compared:
 
-- a chat completion, of whichever class or as a dict: content, tool calls and finish reason of each choice;
+- a completion or message of any of the APIs, of whichever class or as a dict: text, tool calls and finish reason;
 - a message or any mapping with `content` or `tool_calls`: these, and `finish_reason`, of the first choice; tool calls
   as objects with `function: {name, arguments}` or flat `name` and `arguments`, in a list or keyed by index;
 - a list of payloads: they are accumulated and compared as a completion;
+- what stands under another usual name, a bare text, a pair of text and calls, and `usage`, `id`, `model`, `reasoning`:
+  from then on, where it agreed with the stream on the recorded delivery;
 - with `returns="events"`, a list of events (texts, or objects with `data`): their data. A final `[DONE]` may be left
   out.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit import dialects
 from streamkit.errors import DialectError
-from streamkit.fuzz.normal import Record, normalise, opaque_parts
-from streamkit.wire.sse import ServerSentEvent, decode
+from streamkit.fuzz.normal import normalise, opaque_parts
+from streamkit.fuzz.reading import PLAIN, Told, expected_of, read, same_arguments
+from streamkit.mutations.stream import Stream
+from streamkit.wire.sse import decode
 
 if TYPE_CHECKING:
-    from streamkit.completion import Choice, Completion
+    from streamkit.completion import Completion
     from streamkit.transcript import Transcript
 
-__all__ = ["Reference", "Verdict", "blind_spots", "reference_of", "reported"]
+__all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
 
 _DONE = "[DONE]"
 
@@ -55,11 +59,47 @@ class Reference:
         completion: the completion, or None where the stream is not one that a right parser returns from.
         error: why not: the name of the dialect error.
         data: the data of its events.
+        dialect: the dialect's name, or None.
+        trusted: the weak fields of the target's results that agreed on the recorded delivery.
     """
 
     completion: Completion | None
     error: str
     data: tuple[str, ...]
+    dialect: str | None = None
+    trusted: frozenset[str] = frozenset()
+
+    def told(self, value: Any) -> Told | None:
+        """Return what a result, in normal form, says in plain fields and in those weak ones that are trusted."""
+        found = read(value, self.completion, self.dialect)
+        if found is None:
+            return None
+        doubtful = found.weak - self.trusted
+        choices = [{name: one[name] for name in one if name not in doubtful} for one in found.choices]
+        if "ids" in doubtful:
+            choices = [_without_ids(choice) for choice in choices]
+        top = {name: one for name, one in found.top.items() if name not in doubtful}
+        return Told(choices, found.weak, found.bare, top) if any(choices) or not found.choices else None
+
+    def learned(self, value: Any) -> Reference:
+        """Return the reference that trusts those weak fields of a result that agree with the stream."""
+        if self.completion is None:
+            return self
+        found = read(value, self.completion, self.dialect)
+        if found is None:
+            return self
+        agreeing = set()
+        for name in sorted(found.weak):
+            trusting = replace(self, trusted=frozenset({name}))
+            only = Told(
+                [{key: one[key] for key in one if key == name or (name == "ids" and key == "tool_calls")}
+                 for one in found.choices],
+                set(), found.bare, {key: one for key, one in found.top.items() if key == name},
+            )  # fmt: skip
+            said = any(only.choices) or any(only.top.values())
+            if said and trusting.compare(only).same:
+                agreeing.add(name)
+        return replace(self, trusted=frozenset(agreeing))
 
     def judge(self, value: Any, returns: str) -> Verdict | None:
         """Compare a target's result, in normal form, with the reference; None where there is nothing to compare."""
@@ -67,25 +107,38 @@ class Reference:
             return self._judge_events(value)
         if self.completion is None:
             return None
-        found = reported(value, self.completion)
-        if found is None:
-            return None
-        expected = [_expected(choice) for choice in self.completion.choices]
-        if isinstance(found, dict):
-            found, expected = [found], expected[:1] or [_expected(None)]
-        left, right = [], []
-        for number in range(max(len(found), len(expected))):
-            have = found[number] if number < len(found) else None
-            want = expected[number] if number < len(expected) else None
+        found = self.told(value)
+        return None if found is None else self.compare(found)
+
+    def compare(self, found: Told, *, any_order: bool = False) -> Verdict:
+        """Compare what a result says with what the stream says.
+
+        Args:
+            found: what the result says.
+            any_order: the calls may come in another order.
+        """
+        said = expected_of(self.completion) if self.completion is not None else Told([])
+        choices = said.choices
+        if found.bare:
+            choices = choices[:1] or [dict(_NOTHING)]
+        left: list[Any] = []
+        right: list[Any] = []
+        for number in range(max(len(found.choices), len(choices))):
+            have = found.choices[number] if number < len(found.choices) else None
+            want = choices[number] if number < len(choices) else None
             if have is None or want is None:
-                left.append(want)
-                right.append(have)
+                shown = want if have is None else have
+                shown = {name: shown[name] for name in PLAIN if name in shown} if shown is not None else None
+                left.append(shown if have is None else None)
+                right.append(shown if want is None else None)
                 continue
-            one, two = _common(want, have)
+            one, two = _common(want, have, any_order=any_order)
             left.append(one)
             right.append(two)
-        single = len(left) == len(right) == 1
-        return Verdict(left[0], right[0]) if single else Verdict({"choices": left}, {"choices": right})
+        above = {name: _like_top(said.top.get(name), value) for name, value in found.top.items()}
+        if len(left) == len(right) == 1 and isinstance(left[0], dict) and isinstance(right[0], dict):
+            return Verdict({**left[0], **above}, {**right[0], **found.top})
+        return Verdict({"choices": left, **above}, {"choices": right, **found.top})
 
     def _judge_events(self, value: Any) -> Verdict | None:
         if not isinstance(value, list):
@@ -107,14 +160,16 @@ def reference_of(transcript: Transcript) -> Reference | None:
     dialect = dialects.detect(transcript)
     if dialect is None:
         return None
-    data = tuple(event.data for event in decode(transcript.body))
+    stream = Stream.of(transcript, dialect.name)
+    events = decode(transcript.body) if stream.manner.wire == "sse" else stream.events
+    data = tuple(event.data for event in events if event.data is not None)
     reader = dialect.reader()
     try:
         reader.feed(transcript.body)
         reader.close()
-        return Reference(reader.result(), "", data)
+        return Reference(reader.result(), "", data, dialect.name)
     except DialectError as error:
-        return Reference(None, type(error).__name__, data)
+        return Reference(None, type(error).__name__, data, dialect.name)
 
 
 def blind_spots(value: Any, verdict: Verdict | None) -> list[str]:
@@ -127,121 +182,53 @@ def blind_spots(value: Any, verdict: Verdict | None) -> list[str]:
     return spots
 
 
-def _expected(choice: Choice | None) -> dict[str, Any]:
-    if choice is None:
-        return {"content": "", "tool_calls": [], "finish_reason": None}
-    return {
-        "content": choice.content or "",
-        "tool_calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in choice.tool_calls],
-        "finish_reason": choice.finish_reason,
-    }
+_NOTHING: dict[str, Any] = {"content": "", "tool_calls": [], "finish_reason": None, "reasoning": "", "refusal": ""}
 
 
-def reported(value: Any, reference: Completion | None) -> list[dict[str, Any]] | dict[str, Any] | None:
-    """Return what a result says, one mapping a choice, or one mapping for a bare message; None where unknown."""
-    if isinstance(value, list):
-        return _fold(value)
-    if not isinstance(value, dict):
-        return None
-    choices = value.get("choices")
-    if isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices):
-        found = []
-        for choice in choices:
-            message = choice.get("message", choice)
-            if not isinstance(message, dict):
-                return None
-            one = _message(message)
-            if one is None:
-                return None
-            if isinstance(choice.get("finish_reason", 0), str | None):  # in this shape, None is a report too
-                one["finish_reason"] = choice["finish_reason"]
-            found.append(one)
-        return found
-    if isinstance(choices, list) and not choices:
-        return None if reference is None or reference.choices else []
-    return _message(value)
-
-
-def _message(message: dict[str, Any]) -> dict[str, Any] | None:
-    found: dict[str, Any] = {}
-    if "content" in message and isinstance(message["content"], str | None):
-        found["content"] = message["content"] or ""
-    if "tool_calls" in message:
-        calls = _calls(message["tool_calls"])
-        if calls is not None:
-            found["tool_calls"] = calls
-    if not found:
-        return None
-    if isinstance(message.get("finish_reason"), str):
-        found["finish_reason"] = message["finish_reason"]
-    return found
-
-
-def _calls(calls: Any) -> list[dict[str, Any]] | None:
+def _without_ids(choice: dict[str, Any]) -> dict[str, Any]:
+    calls = choice.get("tool_calls")
     if calls is None:
-        return []
-    if isinstance(calls, dict) and not isinstance(calls, Record):
-        if not all(type(key) is int or (isinstance(key, str) and key.isdigit()) for key in calls):
-            return None
-        calls = [calls[key] for key in sorted(calls, key=int)]
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        return None
-    found = []
-    for call in calls:
-        body = call["function"] if isinstance(call.get("function"), dict) else call
-        one: dict[str, Any] = {}
-        if isinstance(call.get("id"), str) and call["id"]:
-            one["id"] = call["id"]
-        if isinstance(body.get("name"), str):
-            one["name"] = body["name"]
-        if isinstance(body.get("arguments"), str | dict):
-            one["arguments"] = body["arguments"]
-        found.append(one)
-    return found
+        return choice
+    return {**choice, "tool_calls": [{name: one[name] for name in one if name != "id"} for one in calls]}
 
 
-def _fold(payloads: list[Any]) -> list[dict[str, Any]] | None:
-    """Accumulate a list of payloads that a target decoded."""
-    if not any(isinstance(item, dict) and "choices" in item for item in payloads):
-        return None
-    from streamkit.dialects.openai_chat import Accumulator
-
-    accumulator = Accumulator()
-    try:
-        for item in payloads:
-            if isinstance(item, dict):
-                accumulator.feed(ServerSentEvent(data=json.dumps(item)))
-            elif item != _DONE:
-                return None
-    except (DialectError, TypeError, ValueError):
-        return None
-    return [_message_of(choice) for choice in normalise(accumulator.completion())["choices"]]
+def _like_top(expected: Any, value: Any) -> Any:
+    """Return what is expected of a field of the whole answer: of usage, the counts that are reported."""
+    if isinstance(value, dict) and isinstance(expected, dict):
+        return {name: expected[name] for name in value if name in expected}
+    return expected
 
 
-def _message_of(choice: dict[str, Any]) -> dict[str, Any]:
-    found = _message(choice)
-    return {"finish_reason": choice["finish_reason"], **(found or {})}
-
-
-def _common(expected: dict[str, Any], actual: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _common(
+    expected: dict[str, Any], actual: dict[str, Any], *, any_order: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return both sides cut down to what the target reports."""
     left: dict[str, Any] = {}
     for key, value in actual.items():
         left[key] = expected.get(key)
         if key == "tool_calls":
-            left[key] = [_like(call, value[n] if n < len(value) else None) for n, call in enumerate(expected[key])]
+            wanted = _ordered(expected[key], value) if any_order else expected[key]
+            left[key] = [_like(call, value[n] if n < len(value) else None) for n, call in enumerate(wanted)]
     return left, actual
 
 
+def _ordered(wanted: list[dict[str, Any]], reported: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the expected calls in the order in which they are reported, as far as they are."""
+    left = list(wanted)
+    found = []
+    for call in reported:
+        number = next((n for n, one in enumerate(left) if _like(one, call) == call), None)
+        if number is not None:
+            found.append(left.pop(number))
+    return [*found, *left] if len(found) == len(reported) else wanted
+
+
 def _like(call: dict[str, Any], reported: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the expected call with the fields that are reported, the arguments parsed where they are reported so."""
+    """Return the expected call with the fields that are reported, the arguments as they are reported if they fit."""
     if reported is None:
         return call
     # A call without an id has none that could be expected: the target's own will do.
     like = {key: reported[key] if key == "id" and call[key] is None else call[key] for key in call if key in reported}
-    if isinstance(reported.get("arguments"), dict):
-        try:
-            like["arguments"] = normalise(json.loads(call["arguments"] or "{}"))
-        except ValueError:
-            like["arguments"] = call["arguments"]
+    if "arguments" in reported and same_arguments(reported["arguments"], normalise(call["arguments"])):
+        like["arguments"] = reported["arguments"]
     return like

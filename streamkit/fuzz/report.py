@@ -24,9 +24,9 @@ class Options:
         time_limit: seconds that one delivery may take.
         max_time: seconds for the whole campaign, or None. With it the result may depend on the machine.
         empty_chunks: also draw empty chunks.
-        mutations: also apply the mutations of the preserving class.
-        dialects: also apply those of the dialect class, and the preserving ones.
-        faults: also apply those of the fault class, and the preserving ones.
+        mutations: apply the mutations of the preserving class; False for cuts alone.
+        dialects: also apply those of the dialect class.
+        faults: also apply those of the fault class.
         only: names of the only mutations to apply, of whichever class; all of the classes asked for where empty.
         skip: names of mutations to leave out.
         max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
@@ -44,7 +44,7 @@ class Options:
     faults: bool = False
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
-    mutations: bool = False
+    mutations: bool = True
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
@@ -55,6 +55,8 @@ class Options:
             raise UsageError(f"max_single_cuts is {self.max_single_cuts}: give 0 or more")
         if not self.time_limit > 0 or (self.max_time is not None and not self.max_time > 0):
             raise UsageError("time_limit and max_time are seconds above 0")
+        if not self.mutations and (self.dialects or self.faults or self.only):
+            raise UsageError("mutations are switched off, and some are asked for by class or name")
         if not 0 <= self.seed < 2**64:
             raise UsageError(f"seed is {self.seed}: give a whole number from 0 to 2**64 - 1")
 

@@ -124,6 +124,8 @@ class Search:
     def _judge_baseline(self, recorded: Fragmentation) -> bool:
         reference = self.reference
         if self.baseline.returned:
+            if reference is not None and self.options.returns == "message":
+                self.reference = reference = reference.learned(self.baseline.value)
             verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
             self.coverage.notes.extend(blind_spots(self.baseline.value, verdict))
             self.trusted = verdict is None or verdict.same
@@ -267,12 +269,12 @@ class Search:
         from streamkit.fuzz.mutating import Mutator
 
         options = self.options
-        if not (options.mutations or options.dialects or options.faults or options.only):
+        if not options.mutations:
             return
         if self.baseline.returned and holds_framing(self.baseline.value, self.transcript.body):
             self.coverage.notes.append("the result holds the stream's own framing: no mutation was applied")
             return
-        judge = Judge(self.baseline, self.reference, self.trusted)
+        judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
         for failure in mutator.search():
             self._report_mutation(failure)
@@ -308,7 +310,7 @@ class Search:
             return
         from streamkit.fuzz.mutating import Mutator
 
-        judge = Judge(self.baseline, self.reference, self.trusted)
+        judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=True)
         failure = mutator.judged(case)
         if failure is not None:

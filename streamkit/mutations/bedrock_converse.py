@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Completion
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
-from streamkit.mutations.stream import Event, Stream
+from streamkit.mutations.stream import Stream, message_event
 from streamkit.wire.eventstream import Header, HeaderType, Message, decode, encode, split
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def edited(
         at: numbers of the messages concerned, before and after.
         more: further attributes of the edit.
     """
-    events = tuple(Event(raw=raw) for raw in raws)
+    events = tuple(message_event(raw) for raw in raws)
     made = Stream(events, tail, stream.manner, stream.dialect, stream.transcript)
     return Edit(made, said, **{"before": at, "after": at, **more})
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamkit.mutations.ends import is_over, unfinished
-from streamkit.mutations.registry import Class, Edit, Inapplicable, Layer, mutation
+from streamkit.mutations.registry import TEXTS, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.stream import Event
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def truncate_inside(stream: Stream, choose: Choose) -> Edit:
     "sends a body that is no stream: nothing, a page, an error as JSON",
     right="reports an error; a stream without any event is no empty answer",
     sources=["florimondmanca/httpx-sse#11", "sourcegraph/cody#3479", "shuv1337/oc-web#143"],
+    wires=(*TEXTS, "eventstream"),
 )
 def not_a_stream(stream: Stream, choose: Choose) -> Edit:
     """Send another body altogether."""

@@ -101,8 +101,8 @@ def elements_of(stream: Stream) -> list[bytes]:
 
 
 def as_body(stream: Stream, body: bytes) -> Stream:
-    """Return the stream with other bytes, which are no events."""
-    return replace(stream, events=(), tail=body)
+    """Return the stream that other bytes are."""
+    return stream.reread(body)
 
 
 # The same answer, in other pieces

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.mutations.ends import unfinished
-from streamkit.mutations.registry import Class, Edit, Inapplicable, Layer, mutation
+from streamkit.mutations.registry import TEXTS, Class, Edit, Inapplicable, Layer, mutation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,7 @@ def _chosen(stream: Stream, choose: Choose, change: Callable[[str], str], said: 
     "writes JSON with other whitespace between its tokens",
     right="reads the same value",
     sources=["RFC 8259, section 2", "langchain4j/langchain4j#5531", "hey-api/hey-api#4418"],
+    wires=TEXTS,
 )
 def json_whitespace(stream: Stream, choose: Choose) -> Edit:
     """Write a space after commas and colons, none at all, some around every token, or around the whole text."""
@@ -90,6 +91,7 @@ def json_whitespace(stream: Stream, choose: Choose) -> Edit:
     "writes the keys of objects in another order",
     right="finds each key wherever it stands",
     sources=["RFC 8259, section 4"],
+    wires=TEXTS,
 )
 def key_order(stream: Stream, choose: Choose) -> Edit:
     """Reverse the keys, or sort them; inside arguments they stay as they are."""
@@ -187,6 +189,7 @@ def _letters(character: str) -> str:
     sources=[
         "RFC 8259, section 7", "agent0ai/agent-zero#1773", "Qredence/fleet-rlm#414", "daggaz/json-stream#39",
     ],
+    wires=TEXTS,
 )  # fmt: skip
 def json_escapes(stream: Stream, choose: Choose) -> Edit:
     r"""Write characters beyond ASCII as \uXXXX, letters too, keys too, or `/` as `\/`."""
@@ -209,6 +212,7 @@ def json_escapes(stream: Stream, choose: Choose) -> Edit:
     "writes the characters of strings as they are, wherever JSON allows it",
     right="reads UTF-8, and takes no character but CR and LF for the end of a line",
     sources=["RFC 8259, sections 7 and 8.1", "florimondmanca/httpx-sse#34", "langchain-ai/langgraph#2593"],
+    wires=TEXTS,
 )
 def raw_characters(stream: Stream, choose: Choose) -> Edit:
     """Write raw what was escaped without need."""
@@ -223,6 +227,7 @@ def raw_characters(stream: Stream, choose: Choose) -> Edit:
     "makes the data of one event a text that is no JSON",
     right="reports an error; an event that cannot be read is not the end of the stream",
     sources=["aaif-goose/goose#6309", "castari/castari-proxy#1", "osaurus-ai/osaurus#2150"],
+    wires=TEXTS,
 )
 def broken_json(stream: Stream, choose: Choose) -> Edit:
     """Cut the data of one event, or put something after them."""
@@ -265,6 +270,7 @@ def _damageable(stream: Stream) -> list[int]:
     "puts bytes that are not UTF-8 into a string",
     right="reports an error, or replaces them where it was told to",
     sources=["RFC 8259, section 8.1", "openai/openai-python#2960", "api7/aisix#111"],
+    wires=TEXTS,
 )
 def bad_utf8(stream: Stream, choose: Choose) -> Edit:
     """Put broken UTF-8 at the beginning of the last string of one event."""

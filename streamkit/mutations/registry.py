@@ -26,7 +26,24 @@ if TYPE_CHECKING:
 
     from streamkit.mutations.stream import Stream
 
-__all__ = ["Choose", "Class", "Edit", "Inapplicable", "Layer", "Mutation", "Step", "get", "mutation", "mutations"]
+__all__ = [
+    "LINES",
+    "TEXTS",
+    "Choose",
+    "Class",
+    "Edit",
+    "Inapplicable",
+    "Layer",
+    "Mutation",
+    "Step",
+    "get",
+    "mutation",
+    "mutations",
+]
+
+#: The framings by lines, and those in which an event is a JSON text.
+LINES = ("sse", "ndjson")
+TEXTS = (*LINES, "jsonarray")
 
 
 class Class(IntEnum):
@@ -112,6 +129,7 @@ class Mutation:
         dialects: names of the dialects that it knows; none for all.
         edit: makes the edit.
         shows: whether it can be seen in the events (their number, data, id or retry), though the meaning is the same.
+        wires: the framings that it can edit, where it names no dialect.
     """
 
     name: str
@@ -123,6 +141,7 @@ class Mutation:
     dialects: tuple[str, ...]
     edit: Callable[[Stream, Choose], Edit] = field(repr=False)
     shows: bool = False
+    wires: tuple[str, ...] = LINES
 
     def apply(self, stream: Stream, numbers: Sequence[int] = ()) -> Edit:
         """Return the edit for these choices.
@@ -130,10 +149,7 @@ class Mutation:
         Raises:
             Inapplicable: there is nothing to do, or it would change nothing.
         """
-        if self.dialects and stream.dialect not in self.dialects:
-            raise Inapplicable(f"it knows {', '.join(self.dialects)}, and this is {stream.dialect or 'unknown'}")
-        if not self.dialects and stream.manner.wire not in ("sse", "ndjson"):
-            raise Inapplicable(f"it knows no framing by {stream.manner.wire}")
+        self._check(stream)
         try:
             edit = self.edit(stream, Choose(numbers))
         except RecursionError:
@@ -142,6 +158,12 @@ class Mutation:
             raise Inapplicable("it would change nothing")
         return edit
 
+    def _check(self, stream: Stream) -> None:
+        if self.dialects and stream.dialect not in self.dialects:
+            raise Inapplicable(f"it knows {', '.join(self.dialects)}, and this is {stream.dialect or 'unknown'}")
+        if not self.dialects and stream.manner.wire not in self.wires:
+            raise Inapplicable(f"it knows no framing by {stream.manner.wire}")
+
     def variants(self, stream: Stream, most: int = 8) -> Iterator[tuple[int, ...]]:
         """Yield choices that make different edits: the first, then each choice by itself, evenly spread.
 
@@ -149,7 +171,11 @@ class Mutation:
             stream: what is edited.
             most: the most to yield.
         """
-        if most < 1 or (self.dialects and stream.dialect not in self.dialects):
+        if most < 1:
+            return
+        try:
+            self._check(stream)
+        except Inapplicable:
             return
         choose = Choose()
         with suppress(Inapplicable, RecursionError):
@@ -210,11 +236,12 @@ def mutation(
     sources: Sequence[str],
     dialects: Sequence[str] = (),
     shows: bool = False,
+    wires: Sequence[str] = LINES,
 ) -> Callable[[Callable[[Stream, Choose], Edit]], Mutation]:
     """Make an entry of the catalogue out of a function; see `Mutation` for the arguments."""
 
     def entry(edit: Callable[[Stream, Choose], Edit]) -> Mutation:
-        return Mutation(name, kind, layer, does, right, tuple(sources), tuple(dialects), edit, shows)
+        return Mutation(name, kind, layer, does, right, tuple(sources), tuple(dialects), edit, shows, tuple(wires))
 
     return entry
 

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from streamkit.errors import StreamkitError, UsageError
 from streamkit.wire.boundaries import event_ends
+from streamkit.wire.eventstream import decode, split
+from streamkit.wire.jsonarray import JSONArrayDecoder
 from streamkit.wire.sse import BOM, SSEDecoder
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from streamkit.transcript import Transcript
 
-__all__ = ["Event", "Manner", "Stream"]
+__all__ = ["Event", "Manner", "Stream", "message_event", "replace_body"]
 
 _DONE = "[DONE]"
 _HALF = re.compile("[\ud800-\udfff]")  # json.dumps leaves them as they are, and they are no UTF-8
@@ -31,8 +34,8 @@ class Manner:
     """How a stream writes.
 
     Attributes:
-        wire: "sse", "ndjson" or "lines" (one JSON text a line, in an SSE stream or alone).
-        line_end: of field lines.
+        wire: "sse", "ndjson" (one JSON text a line), "jsonarray" or "eventstream" (AWS's binary messages).
+        line_end: of field lines; of an array, what stands between two elements.
         space: after the colon.
         item, key: separators of JSON.
         ascii: non-ASCII characters are written as escapes.
@@ -114,11 +117,17 @@ class Stream:
         """Return a transcript as a stream of events.
 
         Args:
-            transcript: what is read: server-sent events, or JSON texts, one a line.
+            transcript: what is read: server-sent events, JSON texts (one a line, or the elements of an array), or AWS's
+                binary messages. Of these last an event shows the payload; only its bytes can be written again.
             dialect: its dialect's name; what the transcript says where None.
         """
         body = transcript.body
         dialect = dialect or transcript.dialect
+        other = _messages(body) or _elements(body)
+        if other is not None:
+            wire, head, events, line_end, tail = other
+            manner = replace(_manner(body, wire), line_end=line_end)
+            return cls(tuple(events), tail, manner, dialect, transcript, head)
         if _is_ndjson(body):
             parts = body.splitlines(keepends=True)
             tail = parts.pop() if parts and not parts[-1].endswith((b"\n", b"\r")) else b""
@@ -126,8 +135,8 @@ class Stream:
         head = BOM if body.startswith(BOM) else b""
         body = body[len(head) :]
         edges = [0, *event_ends(body)]
-        events = [_event(body[start:end]) for start, end in pairwise(edges)]
-        return cls(tuple(events), body[edges[-1] :], _manner(body, "sse"), dialect, transcript, head)
+        found = [_event(body[start:end]) for start, end in pairwise(edges)]
+        return cls(tuple(found), body[edges[-1] :], _manner(body, "sse"), dialect, transcript, head)
 
     @property
     def payloads(self) -> list[tuple[int, Any]]:
@@ -136,15 +145,22 @@ class Stream:
 
     def body(self) -> bytes:
         """Return the bytes."""
-        return b"".join([self.head, *(self.write(event) for event in self.events), self.tail])
+        between = self.manner.line_end if self.manner.wire == "jsonarray" else b""
+        return self.head + between.join(map(self.write, self.events)) + self.tail
+
+    def reread(self, body: bytes) -> Stream:
+        """Return the stream that other bytes are, as an edit of this one's transcript."""
+        return replace(Stream.of(replace_body(self.transcript, body), self.dialect), transcript=self.transcript)
 
     def write(self, event: Event) -> bytes:
         """Return the bytes of one event."""
         if event.raw is not None:
             return event.raw
+        if self.manner.wire == "eventstream":
+            raise UsageError("an event of this stream can only be replaced by one with its bytes")
         end = self.manner.line_end
-        if self.manner.wire == "ndjson":
-            return (event.data or "").encode("utf-8", "surrogatepass") + end
+        if self.manner.wire in ("ndjson", "jsonarray"):
+            return (event.data or "").encode("utf-8", "surrogatepass") + (end if self.manner.wire == "ndjson" else b"")
         space = b" " if self.manner.space else b""
         lines = list(event.fields)
         if event.name is not None:
@@ -209,6 +225,62 @@ class Stream:
         return replace(self, events=tuple(events))
 
 
+def replace_body(transcript: Transcript, body: bytes) -> Transcript:
+    """Return a transcript with another body, in one chunk, which no server sent."""
+    return replace(transcript, body=body, lengths=(), times=(), chunks_recorded=False, synthetic=True)
+
+
+_Read = tuple[str, bytes, list[Event], bytes, bytes]  # wire, head, events, line end, tail
+
+
+def _messages(body: bytes) -> _Read | None:
+    """Read AWS's binary messages; None where the body does not begin with one."""
+    try:
+        raws, tail = split(body)
+    except StreamkitError:
+        return None
+    if not raws:
+        return None
+    return "eventstream", b"", list(map(message_event, raws)), b"", tail
+
+
+def message_event(raw: bytes) -> Event:
+    """Return the event that shows one of AWS's binary messages: its payload; of a broken one nothing but its bytes."""
+    try:
+        message = decode(raw)[0]
+    except (StreamkitError, IndexError):
+        return Event(raw=raw)
+    kind = message.text(":event-type") or message.text(":exception-type")
+    return Event(message.payload.decode("utf-8", "replace"), kind, raw, lossy=not _is_utf8(message.payload))
+
+
+def _elements(body: bytes) -> _Read | None:
+    """Read the elements of a JSON array; None where the body is no whole array whose elements stand evenly apart."""
+    if body.lstrip(b" \t\r\n")[:1] != b"[":
+        return None
+    decoder = JSONArrayDecoder()
+    try:
+        elements = decoder.feed(body)
+        decoder.close()
+    except StreamkitError:
+        return None
+    if not decoder.ended or not elements:
+        return None
+    places, at = [], 0
+    for element in elements:
+        at = body.index(element, at)
+        places.append((at, at + len(element)))
+        at += len(element)
+    between = {body[one[1] : other[0]] for one, other in pairwise(places)} or {b","}
+    if len(between) > 1:
+        return None
+    return "jsonarray", body[: places[0][0]], list(map(_element, elements)), between.pop(), body[places[-1][1] :]
+
+
+def _element(raw: bytes) -> Event:
+    return Event(raw.decode("utf-8", "replace"), None, raw, lossy=not _is_utf8(raw))
+
+
 def _line(raw: bytes) -> Event:
     data = raw.decode("utf-8", "replace").strip()
     return Event(data or None, None, raw, lossy=bool(data) and not _is_utf8(raw))
@@ -223,7 +295,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _event(raw: bytes) -> Event:
-    found = SSEDecoder().feed(raw)
+    found = SSEDecoder().feed(b"\n" + raw)  # a byte order mark in front of it is none, but at the body's beginning
     name = None
     others = []
     for line in raw.splitlines():

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 from skhelpers import planted
+from skhelpers.cuts import fuzz_cuts as fuzz
 
 import streamkit
 from streamkit.errors import OracleFailure
-from streamkit.fuzz import Options, fuzz
+from streamkit.fuzz import Options
 from streamkit.transcript import Transcript
 
 BOSTON = "openai_chat/boston_weather"

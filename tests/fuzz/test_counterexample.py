@@ -4,11 +4,12 @@ import json
 
 import pytest
 from skhelpers import planted
+from skhelpers.cuts import fuzz_cuts as fuzz
 
 import streamkit
 from streamkit.case import Case, Token
 from streamkit.errors import TokenError
-from streamkit.fuzz import Counterexample, fuzz
+from streamkit.fuzz import Counterexample
 from streamkit.fuzz.counterexample import hexdump
 from streamkit.transcript import Transcript
 from streamkit.wire.fragmentation import Fragmentation

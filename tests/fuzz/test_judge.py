@@ -22,13 +22,14 @@ MESSAGE: dict[str, Any] = {
     "tool_calls": [{"id": "call_1", "name": "f", "arguments": '{"a":1}'}],
     "finish_reason": "tool_calls",
 }
-JUDGE = Judge(Outcome(value=MESSAGE), Reference(COMPLETION, "", ()), trusted=True)
+BODY = b'{"id":"call_1","name":"f"}'
+JUDGE = Judge(Outcome(value=MESSAGE), BODY, Reference(COMPLETION, "", (), "openai_chat"), trusted=True)
 TYPED = Outcome(error="openai.APIError", message="boom")
 CRASH = Outcome(error="KeyError", message="'choices'")
 
 
 def verdict(outcome: Outcome, kind: Class, judge: Judge = JUDGE, expected: Any = None) -> tuple[str, str] | None:
-    wrong = judge.wrong(outcome, kind, expected, "message")
+    wrong = judge.wrong(outcome, BODY, kind, expected, "message")
     return None if wrong is None else (wrong.oracle, wrong.why)
 
 
@@ -78,18 +79,18 @@ def test_the_sensible_result_of_a_dialect_may_be_another_than_the_old_one() -> N
 
 
 def test_what_a_target_does_not_report_is_not_compared() -> None:
-    content_only = Judge(Outcome(value={"content": "hello"}), JUDGE.reference, trusted=True)
+    content_only = Judge(Outcome(value={"content": "hello"}), BODY, JUDGE.reference, trusted=True)
     assert None is verdict(Outcome(value={"content": "hello"}), Class.DIALECT, content_only)
 
 
 def test_a_result_of_an_unknown_shape_is_compared_with_the_old_one() -> None:
-    opaque = Judge(Outcome(value=("f", '{"a":1}')), JUDGE.reference, trusted=True)
+    opaque = Judge(Outcome(value=("f", '{"a":1}')), BODY, JUDGE.reference, trusted=True)
     assert None is verdict(Outcome(value=("f", '{"a":1}')), Class.DIALECT, opaque)
     assert ("invariance", "silently changes the result") == verdict(Outcome(value=("f", "{}")), Class.DIALECT, opaque)
 
 
 def test_nothing_is_expected_of_a_target_that_was_wrong_before() -> None:
-    wrong_before = Judge(Outcome(value={"content": "HELLO"}), JUDGE.reference, trusted=False)
+    wrong_before = Judge(Outcome(value={"content": "HELLO"}), BODY, JUDGE.reference, trusted=False)
     assert None is verdict(Outcome(value={"content": "other"}), Class.DIALECT, wrong_before)
     assert ("invariance", "changes the result") == verdict(
         Outcome(value={"content": "other"}), Class.PRESERVING, wrong_before
@@ -100,7 +101,7 @@ def test_a_list_of_payloads_may_be_laid_out_differently_if_it_adds_up_to_the_sam
     def payload(text: str, finish: str | None = None) -> dict[str, Any]:
         return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
 
-    judge = Judge(Outcome(value=[payload("hello"), payload("", "stop")]), None, trusted=True)
+    judge = Judge(Outcome(value=[payload("hello"), payload("", "stop")]), BODY, JUDGE.reference, trusted=True)
     assert None is verdict(Outcome(value=[payload("he"), payload("llo", "stop")]), Class.PRESERVING, judge)
     assert ("invariance", "changes the result") == verdict(
         Outcome(value=[payload("he"), payload("lo", "stop")]), Class.PRESERVING, judge

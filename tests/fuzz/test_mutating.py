@@ -10,6 +10,7 @@ import pytest
 
 import streamkit
 from streamkit.fuzz import Options, fuzz
+from streamkit.mutations.registry import get
 from streamkit.wire.sse import SSEDecoder
 
 BOSTON = "openai_chat/boston_weather"
@@ -80,8 +81,8 @@ def run(target: Callable[..., Any], name: str, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("target", "transcript", "mutation", "options"),
     [
-        (first_call_only, PARALLEL, "coalesce_calls", {"mutations": True}),
-        (comments_as_data, BOSTON, "comments", {"mutations": True}),
+        (first_call_only, PARALLEL, "coalesce_calls", {}),
+        (comments_as_data, BOSTON, "comments", {}),
         (tolerant, BOSTON, "truncate", {"faults": True}),
         (tolerant, BOSTON, "broken_json", {"faults": True}),
     ],
@@ -107,9 +108,12 @@ def test_our_own_accumulator_passes_every_mutation_of_the_bundled_transcripts() 
     assert all(len(coverage.mutations) >= 40 for coverage in report.coverage)
 
 
-def test_without_being_asked_for_no_mutation_is_applied() -> None:
-    report = run(tolerant, BOSTON)
+def test_preserving_mutations_are_applied_unless_they_are_switched_off() -> None:
+    assert {"preserving"} == {str(get(name).kind) for name in run(tolerant, BOSTON).coverage[0].mutations}
+    report = run(tolerant, BOSTON, mutations=False)
     assert ([], {}) == (report.findings, report.coverage[0].mutations)
+    with pytest.raises(streamkit.errors.UsageError, match="switched off"):
+        Options(mutations=False, faults=True)
 
 
 def test_only_and_skip_choose_by_name_and_name_the_nearest() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from skhelpers import planted
+from skhelpers.cuts import fuzz_cuts as fuzz
 
 from streamkit.cassettes import bundled
-from streamkit.fuzz import Options, Report, fuzz
+from streamkit.fuzz import Options, Report
 
 
 def _short(report: Report, oracle: str) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import openai
 import pytest
+from skhelpers.cuts import fuzz_cuts as fuzz
 
 import streamkit
-from streamkit.fuzz import Options, fuzz
+from streamkit.fuzz import Options
 
 TARGETS = ("openai_create", "openai_stream", "async_openai_create", "async_openai_stream")
 
