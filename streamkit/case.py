@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)  # a body may have a megabyte
 def mutated(transcript: Transcript, steps: tuple[Step, ...]) -> Transcript:
     """Return a transcript after mutations, one after the other.
 

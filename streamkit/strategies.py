@@ -44,6 +44,7 @@ _Place = tuple[int, int]  # a column of offsets, and how far along it, of _SCALE
 _ANCHORS = 2
 _NEAR = 4  # bytes before an anchor, at most
 _SCALE = 2**24  # of an index into a column of any length; Hypothesis draws evenly up to this size
+_LARGE = 256 * 2**10  # bytes of a body whose boundary classes are not looked at again for each mix
 _FAR = 7 * 2**90 + 12_345
 
 
@@ -68,12 +69,18 @@ def fragmentations(
     """
     if max_cuts is not None and max_cuts < 0:
         raise UsageError(f"max_cuts is {max_cuts}: give 0 or more, or None for no limit")
-    body = _body(transcript)
+    return _fragmentations(_body(transcript), max_cuts, empty_chunks=empty_chunks)
+
+
+def _fragmentations(
+    body: bytes, max_cuts: int | None, *, empty_chunks: bool, anywhere: bool = False
+) -> st.SearchStrategy[Fragmentation]:
+    """Generate fragmentations; `anywhere` without a look at the boundary classes, which takes a while and memory."""
     first, last = (0, len(body)) if empty_chunks else (1, len(body) - 1)
     if last < first or max_cuts == 0:
         return st.just(Fragmentation.whole())
 
-    columns = [*_columns(body), range(first, last + 1)]
+    columns = [*([] if anywhere else _columns(body)), range(first, last + 1)]
 
     def offset(place: tuple[int, int]) -> int:
         column = columns[place[0]]
@@ -229,7 +236,7 @@ def mixes(
             body = mutated(transcript, steps).body
         except Inapplicable:
             return st.nothing()
-        cuts = fragmentations(body, max_cuts=6, empty_chunks=empty_chunks)
+        cuts = _fragmentations(body, 6, empty_chunks=empty_chunks, anywhere=len(body) > _LARGE)
         return cuts.map(lambda fragmentation: Case(transcript, fragmentation, steps))
 
     return _steps(usable, 1, max_size).flatmap(delivered)

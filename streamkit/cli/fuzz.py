@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from streamkit.cli.common import (
     check_writable,
@@ -23,10 +24,11 @@ from streamkit.cli.progress import campaign_progress
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from streamkit.fuzz import Report
+    from streamkit.fuzz import Counterexample, Report
 
 __all__ = ["exit_code", "fuzz", "print_report"]
 
+_IN_FULL = 12  # faults that are shown whole; of the others, how to see them
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -150,9 +152,18 @@ def exit_code(report: Report) -> int:
 
 
 def print_report(out: Console, report: Report) -> None:
-    """Print the findings, then what was tried."""
+    """Print the findings, then what was tried. The same fault of another transcript is told in a line."""
+    groups: dict[tuple[str, str], list[Counterexample]] = {}
     for finding in report.findings:
-        print_finding(out, finding)
+        groups.setdefault((finding.oracle, finding.headline), []).append(finding)
+    for number, (first, *others) in enumerate(groups.values()):
+        if number < _IN_FULL:
+            print_finding(out, first)
+        else:
+            out.print(Text(first.headline, style="bold red"))
+            out.print(Text(f"  run again:  {first.rerun}", style="cyan"))
+        for other in others:
+            out.print(Text(f"  also:       {other.rerun}", style="cyan"))
         out.print()
     for coverage in report.coverage:
         phases = ", ".join(f"{count} {phase}" for phase, count in coverage.phases.items())

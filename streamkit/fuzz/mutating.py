@@ -118,17 +118,20 @@ class Mutator:
         self.applied: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.inapplicable: dict[str, str] = {}
-        self.last = Outcome()
+        self._edited: tuple[tuple[Step, ...], tuple[Edit, ...]] | None = None
 
     # -- one delivery
 
     def edits(self, steps: tuple[Step, ...]) -> tuple[Edit, ...]:
         """Return what the mutations do, one after the other; raises Inapplicable."""
+        if self._edited is not None and self._edited[0] == steps:  # the same stream is delivered in several ways
+            return self._edited[1]
         stream, found = self.stream, []
         for step in steps:
             edit = step.apply(stream)
             found.append(edit)
             stream = edit.stream
+        self._edited = steps, tuple(found)
         return tuple(found)
 
     def wrong(self, steps: tuple[Step, ...], fragmentation: Fragmentation | None = None) -> Wrong | None:
@@ -141,7 +144,7 @@ class Mutator:
         cuts = self.way(body) if fragmentation is None else fragmentation
         if cuts.cuts and cuts.cuts[-1] > len(body):
             return None
-        self.last = outcome = self.run(cuts.chunks(body))
+        outcome = self.run(cuts.chunks(body))
         verdict = self.judge.wrong(outcome, body, kind_of(steps), _expected(edits), self.options.returns)
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit import dialects
-from streamkit.errors import DialectError
+from streamkit.errors import DialectError, UsageError
 from streamkit.mutations.registry import Inapplicable
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def is_over(stream: Stream, count: int) -> bool:
     Raises:
         Inapplicable: no dialect is known that could say.
     """
-    dialect = dialects.get(stream.dialect) if stream.dialect in dialects.names() else None
-    if dialect is None:
+    try:
+        dialect = dialects.get(stream.dialect) if stream.dialect else dialects.detect(stream.transcript)
+    except UsageError:
         dialect = dialects.detect(stream.transcript)
     if dialect is None:
         raise Inapplicable("no dialect says where it ends")
