@@ -16,7 +16,6 @@ from streamkit.case import Case
 from streamkit.fuzz.drawn import draw_failing_mix
 from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
-from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
 from streamkit.mutations.stream import Stream
 from streamkit.wire.fragmentation import Fragmentation
@@ -24,6 +23,7 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.report import Options
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript

@@ -51,7 +51,8 @@ def _events(stream: Stream, numbers: Sequence[int]) -> list[str]:
         if 0 <= number < len(stream.events):
             event = stream.events[number]
             binary = stream.manner.wire == "eventstream" and event.data is not None
-            text = f"[{event.name}] {event.data}" if binary else _text(stream.write(event))
+            head = stream.head if number == 0 else b""
+            text = f"[{event.name}] {event.data}" if binary else _text(head + stream.write(event))
             lines.append("".join(_shown(character) for character in text))
     return lines
 

@@ -107,7 +107,7 @@ def read(path: Path | str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("folder")
 def test_a_parser_that_is_right_exits_0_and_the_report_says_what_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == run("fuzz", "parsers:right", BOSTON, "--max-examples", "7", "--seed", "5")
+    assert 0 == run("fuzz", "parsers:right", BOSTON, "--max-examples", "7", "--seed", "5", "--cuts-only")
     out, err = capsys.readouterr()
     assert "" == err
     tried, note, last = out.splitlines()
@@ -165,7 +165,7 @@ def test_options_bound_what_is_tried(capsys: pytest.CaptureFixture[str]) -> None
     (coverage,) = json.loads(capsys.readouterr().out)["coverage"]
     assert "drawn" not in coverage["phases"]
     assert {"tried": 11, "of": 3219} == coverage["single_cuts"]
-    assert "11 of 3219 single cuts were sampled, spread over the boundary classes" == coverage["notes"][-1]
+    assert "11 of 3219 single cuts were sampled, spread over the boundary classes" in coverage["notes"]
 
 
 @pytest.mark.usefixtures("folder")
@@ -188,7 +188,7 @@ def test_what_a_target_returns_decides_what_it_is_held_to(capsys: pytest.Capture
 def test_a_target_whose_result_holds_the_framing_is_not_mutated_and_that_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert 0 == run("fuzz", "parsers:right", BOSTON, *FEW, "--mutations")
+    assert 0 == run("fuzz", "parsers:right", BOSTON, *FEW)
     assert "the result holds the stream's own framing: no mutation was applied" in capsys.readouterr().out
 
 
