@@ -65,6 +65,7 @@ class ChatParser:
 
     def __init__(self) -> None:
         self.pending = b""
+        self.searched = 0
         self.begun = False
         self.data: list[str] = []
         self.name = ""
@@ -89,16 +90,17 @@ class ChatParser:
         return head.removeprefix(_BOM)
 
     def lines(self) -> None:
-        start, pending = 0, self.pending
-        for match in self.line_ends(pending):
-            if match.group() == b"\r" and match.end() == len(pending):
+        start = 0
+        for match in self.line_ends(self.pending, self.searched):
+            if match.group() == b"\r" and match.end() == len(self.pending):
                 break  # a line feed may follow
-            self.line(self.decoded(pending[start : match.start()]))
+            self.line(self.decoded(self.pending[start : match.start()]))
             start = match.end()
-        self.pending = pending[start:]
+        self.pending = self.pending[start:]
+        self.searched = max(0, len(self.pending) - 1)
 
-    def line_ends(self, data: bytes) -> Any:
-        return _LINE_END.finditer(data)
+    def line_ends(self, data: bytes, start: int) -> Any:
+        return _LINE_END.finditer(data, start)
 
     def decoded(self, line: bytes) -> str:
         try:
