@@ -165,7 +165,7 @@ def _synthetic(
 
 
 def text_then_calls() -> Transcript:
-    """Text with a tag and a surrogate pair, then two tool calls one after the other, then usage: all in little space."""
+    """Text with a tag and a surrogate pair, then two tool calls one after the other, then usage."""
     deltas = [
         {"role": "assistant", "content": "<b>Caf\u00e9</b> "},
         {"content": "\U0001f30d:"},

@@ -324,9 +324,9 @@ class ChatParser:
     def find(self, state: Choice, entry: dict[str, Any], name: str, arguments: str) -> Call | None:
         """Return the call that an entry belongs to, a new one perhaps, or None for an entry that says nothing."""
         identity, index = entry.get("id") or "", entry.get("index")
-        for call in state.calls:
-            if identity and call.id == identity:
-                return call
+        same = self.by_id(state, identity)
+        if same is not None:
+            return same
         found = self.at(state, index)
         if found is not None and not self.opens(found, identity, index, name):
             return found
@@ -335,6 +335,9 @@ class ChatParser:
                 raise MalformedError("arguments belong to no call")
             return None
         return self.opened(state, index)
+
+    def by_id(self, state: Choice, identity: str) -> Call | None:
+        return next((call for call in state.calls if identity and call.id == identity), None)
 
     def at(self, state: Choice, index: int | None) -> Call | None:
         if index is None:
@@ -385,8 +388,10 @@ class ChatParser:
 
     def result(self) -> dict[str, Any]:
         self.check_end()
-        states = [self.choices[index] for index in sorted(self.choices)]
-        return {**self.identity, "choices": [self.built(state) for state in states], "usage": self.usage}
+        return {**self.identity, "choices": [self.built(state) for state in self.order()], "usage": self.usage}
+
+    def order(self) -> list[Choice]:
+        return [self.choices[index] for index in sorted(self.choices)]
 
     def check_end(self) -> None:
         if not self.choices:
@@ -403,7 +408,8 @@ class ChatParser:
             raise CutOffError(f"arguments of {call.name} are no JSON object")
 
     def built(self, state: Choice) -> dict[str, Any]:
-        calls = sorted(state.calls, key=lambda call: call.index or 0)
+        self.tidied(state)
+        calls = self.ordered(state.calls)
         for call in calls:
             self.check_call(state, call)
         if state.function is not None:
@@ -417,6 +423,12 @@ class ChatParser:
             "function_call": state.function,
         }
         return {"index": state.index, "message": message, "finish_reason": state.finish, "logprobs": state.logprobs}
+
+    def tidied(self, state: Choice) -> None:
+        """Leave all as it is."""
+
+    def ordered(self, calls: list[Call]) -> list[Call]:
+        return sorted(calls, key=lambda call: call.index or 0)
 
     def joined_text(self, text: str) -> str:
         """Return a text with the halves of surrogate pairs joined."""
