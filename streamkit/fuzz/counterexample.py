@@ -42,6 +42,7 @@ class Counterexample:
         notes: further facts, a line each.
         returns, time_limit: the options with which it was found.
         edits: what each mutation of the case did.
+        cases: deliveries that the campaign had made when this was found and minimal.
     """
 
     target: Target
@@ -58,6 +59,7 @@ class Counterexample:
     returns: str = "message"
     time_limit: float = 10.0
     edits: tuple[Edit, ...] = ()
+    cases: int = 0
 
     @property
     def token(self) -> str:

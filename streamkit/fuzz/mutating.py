@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTCOMES", "Failure", "Mutator", "chosen"]
 
-_VARIANTS = 6
+_VARIANTS = 12
 _PAIRS = 60
 _MIXES = 60
 _DRIPPED = 64 * 2**10  # bytes of a body that are also delivered one by one

@@ -97,6 +97,7 @@ class Search:
         """Report a finding on the recorded body."""
         case = Case(self.transcript, fragmentation)
         facts |= {"expected": expected, "returns": self.options.returns, "time_limit": self.options.time_limit}
+        facts["cases"] = self.runner.runs
         self.report.findings.append(Counterexample(self.runner.target, case, oracle, class_, **facts))
 
     def take_baseline(self) -> bool:
@@ -296,7 +297,7 @@ class Search:
                 self.runner.target, failure.case, failure.wrong.oracle, str(failure.kind),
                 expected=failure.wrong.expected, actual=failure.wrong.actual, found_by=failure.phase,
                 headline=f"{names} {failure.wrong.why}", edits=failure.edits,
-                returns=self.options.returns, time_limit=self.options.time_limit,
+                returns=self.options.returns, time_limit=self.options.time_limit, cases=self.runner.runs,
             )
         )  # fmt: skip
 

@@ -167,6 +167,8 @@ class Mutation:
     def variants(self, stream: Stream, most: int = 8) -> Iterator[tuple[int, ...]]:
         """Yield choices that make different edits: the first, then each choice by itself, evenly spread.
 
+        An earlier choice is given more of them than a later one: it is what is done, and the later ones where.
+
         Args:
             stream: what is edited.
             most: the most to yield.
@@ -185,7 +187,7 @@ class Mutation:
         places = [place for place, ways in enumerate(choose.taken) if ways > 1]
         for done, place in enumerate(places):
             others = choose.taken[place] - 1
-            count = min(others, left, max(1, left // (len(places) - done)))
+            count = min(others, left, max(1, left - (len(places) - done - 1)))
             for number in range(count):
                 yield (*(0,) * place, 1 + number * (others - 1) // max(1, count - 1))
             left -= count

@@ -140,9 +140,83 @@ def parallel_calls_crlf() -> Transcript:
     )  # fmt: skip
 
 
+_TERSE: dict[str, Any] = {"id": "c1", "object": "chat.completion.chunk", "created": 1767225600, "model": "synthetic"}
+
+
+def _terse(delta: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
+    """Return a payload without what may be absent."""
+    return {**_TERSE, "choices": [{"index": index, "delta": delta, **more, "finish_reason": finish}]}
+
+
+def _synthetic(
+    name: str, payloads: list[dict[str, Any]], *, ids: bool = False, question: str, **more: Any
+) -> Transcript:
+    """Return a transcript of payloads and `[DONE]`, characters beyond ASCII as escapes."""
+    encoder = SSEEncoder()
+    data = [*(json.dumps(payload, separators=(",", ":")) for payload in payloads), "[DONE]"]
+    events = [ServerSentEvent(data=text, id=str(number) if ids else "") for number, text in enumerate(data, 1)]
+    return Transcript(
+        b"".join(map(encoder.encode, events)), head=HEAD, name=f"openai_chat/{name}", dialect="openai_chat",
+        synthetic=True, source="made for this library: no server sent it",
+        request=_request({
+            "model": "synthetic", "messages": [{"role": "user", "content": question}], "stream": True, **more,
+        }),
+    )  # fmt: skip
+
+
+def text_then_calls() -> Transcript:
+    """Text with a tag and a surrogate pair, then two tool calls one after the other, then usage."""
+    deltas = [
+        {"role": "assistant", "content": "<b>Caf\u00e9</b> "},
+        {"content": "\U0001f30d:"},
+        _call(0, "", id="call_a", name="find"),
+        _call(0, '{"q":'),
+        _call(0, '"\\u00e9\\"/"}'),
+        _call(1, "", id="call_b", name="open"),
+        _call(1, '{"n":[2,3]}'),
+    ]
+    usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+    payloads = [*map(_terse, deltas), _terse({}, "tool_calls"), {**_TERSE, "choices": [], "usage": usage}]
+    return _synthetic(
+        "synthetic_text_then_calls", payloads, question="A caf\u00e9?", stream_options={"include_usage": True}
+    )
+
+
+def two_choices_logprobs() -> Transcript:
+    """Two choices in turns with log probabilities: one is an answer, the other a refusal."""
+
+    def probable(key: str, token: str) -> dict[str, Any]:
+        return {"logprobs": {key: [{"token": token, "logprob": -0.5, "bytes": None, "top_logprobs": []}]}}
+
+    payloads = [
+        _terse({"role": "assistant", "content": "Two"}, **probable("content", "Two")),
+        _terse({"role": "assistant", "refusal": "No"}, index=1, **probable("refusal", "No")),
+        _terse({"content": " words"}, **probable("content", " words")),
+        _terse({"refusal": "."}, index=1, **probable("refusal", ".")),
+        _terse({}, "stop"),
+        _terse({}, "stop", index=1),
+    ]
+    return _synthetic("synthetic_two_choices_logprobs", payloads, question="Two words?", n=2, logprobs=True)
+
+
+def reasoning_with_ids() -> Transcript:
+    """Reasoning before the text, in events that have ids."""
+    payloads = [
+        _terse({"role": "assistant", "content": "", "reasoning_content": "7 is "}),
+        _terse({"reasoning_content": "prime."}),
+        _terse({"content": "Yes, it"}),
+        _terse({"content": " is."}),
+        _terse({}, "stop"),
+    ]
+    return _synthetic("synthetic_reasoning_with_ids", payloads, ids=True, question="Is 7 prime?")
+
+
 def transcripts() -> list[Transcript]:
     """Return all of them."""
-    return [boston(), multibyte_text(), parallel_calls_crlf()]
+    return [
+        boston(), multibyte_text(), parallel_calls_crlf(), text_then_calls(), two_choices_logprobs(),
+        reasoning_with_ids(),
+    ]  # fmt: skip
 
 
 def files() -> dict[Path, bytes]:
