@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -255,15 +256,17 @@ class Mutator:
                 found.append((steps, way))
                 return True
 
-            most -= draw_failing_mix(
-                self.transcript, usable, most, replace(self.options, seed=seed), fails,
-                lambda done, of=most: self.tell("mixes", done, of),
-            )  # fmt: skip
+            tell = partial(self._tell_mixes, most)
+            options = replace(self.options, seed=seed)
+            most -= draw_failing_mix(self.transcript, usable, most, options, fails, tell)
             if not found:
                 return
             yield self._minimal(*found[0], "mixes")
             usable = [one for one in usable if one.name not in self.failed]
             seed = (seed + 1) % 2**64
+
+    def _tell_mixes(self, of: int, done: int) -> None:
+        self.tell("mixes", done, of)
 
     def judged(self, case: Case) -> Failure | None:
         """Return what is wrong on one case, as it is."""
