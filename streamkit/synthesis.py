@@ -50,6 +50,8 @@ _FINISH_BY_NAME = {
     "openai_responses": {"stop": "completed", "tool_calls": "completed", "length": "max_output_tokens"},
 }  # fmt: skip
 _ID = "synthetic"
+# What a server of the dialect never leaves out: anthropic 2.11 fails on a message_delta without it.
+_USAGE: dict[str, dict[str, int]] = {"anthropic_messages": {"input_tokens": 1, "output_tokens": 1}}
 _CREATED = 1767225600  # 2026-01-01T00:00:00Z
 _SOURCE = "written by streamkit.synthesize: no server sent it"
 
@@ -120,6 +122,7 @@ def synthesize(
             tool_calls=tuple(listed),
             finish_reason=finish_reason if finish_reason is not None else finish_reason_of(speaker, kind),
         )
+        usage = usage if usage is not None else _USAGE.get(speaker.name)
         completion = settled(speaker, Completion((choice,), usage, id, model, ended=True), layout)
     return replace(_emit(speaker, completion, layout), name=name, source=_SOURCE)
 

@@ -203,6 +203,9 @@ def _of_list(value: list[Any], dialect: str | None) -> Told | None:
     folded = fold(value, dialect)
     if folded is not None:
         choices = [_message_of(choice) for choice in folded.choices]
+        for call in (call for choice in choices for call in choice["tool_calls"]):
+            if call["id"] is None:
+                del call["id"]  # a library that hands out no ids reports none
         doubtful = all(isinstance(item, str) for item in value)
         return Told(choices, set(PLAIN) if doubtful else set())
     if not value:
