@@ -97,7 +97,7 @@ class Counterexample:
             "oracle": self.oracle,
             "class": self.class_,
             "cuts": list(self.case.fragmentation.cuts),
-            "rewrites": [str(step) for step in self.case.steps],
+            "rewrites": [step.mutation.name for step in self.case.steps],
             "expected": self.expected.to_json(),
             "actual": self.actual.to_json(),
             "token": self.token,

@@ -279,16 +279,20 @@ class Search:
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
         for failure in mutator.search():
             self._report_mutation(failure)
+        if mutator.gave_up:
+            self.coverage.notes.append("the target hung on many mutations: the rest of them was not tried")
         self.coverage.mutations = dict(mutator.applied)
         self.coverage.inapplicable = dict(mutator.inapplicable)
         self.coverage.outcomes = dict(mutator.outcomes)
         if self.reference is None and mutator.applied:
             self.coverage.notes.append("no dialect of streamkit knows this transcript: its meaning was not judged")
 
-    def _deliver(self, chunks: list[bytes]) -> Outcome:
+    def _deliver(self, chunks: list[bytes], patient: bool) -> Outcome:
+        """Deliver a mutated stream. What seems to hang is waited for in full once more before it is reported."""
         if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
             raise _OutOfBudget
-        return self.runner.run(chunks, limit=self.limit)
+        quick = min(self.options.time_limit, max(2.0, 50 * self.baseline_seconds))
+        return self.runner.run(chunks, limit=self.options.time_limit if patient else quick)
 
     def _report_mutation(self, failure: Failure) -> None:
         names = " and ".join(dict.fromkeys(step.mutation.name for step in failure.case.steps))
@@ -313,6 +317,7 @@ class Search:
 
         judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=True)
+        mutator.patient = True
         failure = mutator.judged(case)
         if failure is not None:
             self._report_mutation(failure)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import streamkit
 from streamkit.fuzz import Options, fuzz
-from streamkit.mutations.registry import get
+from streamkit.mutations.registry import Class, get
 from streamkit.wire.sse import SSEDecoder
 
 BOSTON = "openai_chat/boston_weather"
@@ -96,7 +97,7 @@ def test_a_planted_slip_is_found_and_shrunk_to_its_mutation(
     }
     assert mutation in found
     finding = found[mutation]
-    assert [str(finding.case.steps[0])] == finding.to_json()["rewrites"]
+    assert [mutation] == finding.to_json()["rewrites"]
     assert finding.edits[0].said in str(finding)
     again = fuzz(target, streamkit.load(transcript), replay=finding.token)
     assert [finding.headline] == [one.headline for one in again.findings]
@@ -127,3 +128,50 @@ def test_only_and_skip_choose_by_name_and_name_the_nearest() -> None:
 def test_the_same_seed_gives_the_same_report() -> None:
     one, other = (run(tolerant, BOSTON, faults=True).to_json() for _ in range(2))
     assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_a_target_that_hangs_on_a_mutation_is_told_apart_from_a_slow_one_and_does_not_take_for_ever() -> None:
+    def waits_for_done(chunks: Iterable[bytes]) -> Any:
+        body = b"".join(chunks)
+        while b"data: [DONE]" not in body:
+            pass
+        return parsed([body])
+
+    report = run(waits_for_done, BOSTON, only=("space_after_colon",), time_limit=0.5)
+    (finding,) = report.findings
+    assert "space_after_colon makes the target hang" == finding.headline
+    assert ["space_after_colon"] == finding.to_json()["rewrites"]
+
+
+def test_the_chunks_must_not_decide_about_the_outcome_of_a_fault_either() -> None:
+    def depends(chunks: Iterable[bytes]) -> Any:
+        """Wrong: an error payload is only seen where it comes in a chunk of its own, and else in the JSON."""
+        listed = list(chunks)
+        if any(b'"error"' in chunk and len(chunk) < 200 for chunk in listed):
+            raise RuntimeError("the provider failed")
+        if b'"error"' in b"".join(listed):
+            raise ValueError("not a payload")
+        return parsed(listed)
+
+    report = run(depends, BOSTON, only=("error_envelope",))
+    (finding,) = report.findings
+    assert ("invariance", "fault") == (finding.oracle, finding.class_)
+    assert "error_envelope gives another error when the chunks are others" == finding.headline
+
+
+def test_a_mix_that_our_own_reader_does_not_vouch_for_is_not_held_against_a_target() -> None:
+    from streamkit.fuzz.judge import Judge
+    from streamkit.fuzz.mutating import Mutator
+    from streamkit.fuzz.oracles import reference_of
+    from streamkit.fuzz.outcome import Outcome
+    from streamkit.mutations.registry import Step
+
+    transcript = streamkit.load(PARALLEL)
+    reference = reference_of(transcript)
+    judge = Judge(Outcome(value="x"), transcript.body, reference, trusted=True)
+    mutator = Mutator(transcript, judge, lambda *_: Outcome(), Options(), lambda *_: None, steady=True)
+    assert mutator._vouched((Step(get("comments")), Step(get("line_ends"))))
+    assert mutator._vouched((Step(get("comments")), Step(get("truncate"))))
+    doubled = Step(get("duplicate_tail"))
+    wrong = replace(doubled.mutation, kind=Class.PRESERVING, edit=get("cut_in_arguments").edit)
+    assert not mutator._vouched((Step(get("comments")), Step(wrong)))

@@ -1,4 +1,4 @@
-"""Results in the shapes that the APIs' own libraries, and people's own parsers, give them are read for what they say."""
+"""Results in the shapes that the APIs' own libraries, and people's own parsers, give them are read rightly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamkit.fuzz.oracles import Reference, reference_of
 from streamkit.fuzz.reading import same_arguments
 from streamkit.transcript import Transcript
 
-CALLS = [("get_weather", {"city": "Oslo", "days": 2}), ("get_time", {"zone": "UTC"})]
+CALLS: list[tuple[str, dict[str, Any]]] = [("get_weather", {"city": "Oslo", "days": 2}), ("get_time", {"zone": "UTC"})]
 
 
 def told(dialect: str) -> Transcript:
@@ -176,7 +176,10 @@ TEXT = "Let me see: 21 °C."
         ((TEXT, CALL_LIST), {"content", "tool_calls"}),
         ((TEXT, CALL_LIST, "tool_calls"), {"content", "tool_calls", "finish_reason"}),
         ({"text": TEXT, "calls": CALL_LIST}, {"content", "tool_calls"}),
-        ({"text": TEXT, "toolCalls": CALL_LIST, "finishReason": "tool_calls"}, {"content", "tool_calls", "finish_reason"}),
+        (
+            {"text": TEXT, "toolCalls": CALL_LIST, "finishReason": "tool_calls"},
+            {"content", "tool_calls", "finish_reason"},
+        ),
         (CALL_LIST, {"tool_calls"}),
         ([{"name": name, "input": given} for name, given in CALLS], {"tool_calls"}),
         ({"content": TEXT, "model": "synthetic"}, {"content", "model"}),
