@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
 from streamkit.dialects.openai_errors import is_error, provider_error
-from streamkit.dialects.openai_tool_calls import ToolCalls
+from streamkit.dialects.openai_tool_calls import ToolCalls, without_placeholder
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
 from streamkit.wire.sse import SSEDecoder
@@ -344,7 +344,7 @@ class _Choice:
             empty_trouble = f"it has no arguments, and finish reason {self.finish_reason} may mean that it was cut off"
         function = None
         if self.function_name is not None:
-            arguments = str(self.function_arguments)
+            arguments = without_placeholder(str(self.function_arguments))
             problem = trouble or ("it has no name" if not self.function_name else argument_problem(arguments))
             problem = problem or (None if arguments.strip() else empty_trouble)
             function = FunctionCall(pair_surrogates(self.function_name), arguments, problem)
