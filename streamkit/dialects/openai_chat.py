@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_tool_calls import ToolCalls, without_placeholder
-from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
-from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
+from streamkit.dialects.payloads import list_at, misplaced, objects_at, required, wrong
+from streamkit.dialects.reader import EventAccumulator, EventReader
+from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
@@ -84,113 +83,32 @@ class OpenAIChat:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out: the decoder and the accumulator behind one `feed`.
-
-    It can be copied (`copy.deepcopy`) at any point of a stream.
-    """
+class Reader(EventReader):
+    """The reader of `openai_chat`."""
 
     def __init__(self) -> None:
-        self._decoder = SSEDecoder()
-        self._accumulator = Accumulator()
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an error payload.
-            PayloadError: an event that is no payload.
-        """
-        for event in self._decoder.feed(data):
-            self._accumulator.feed(event)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._decoder.close()
-
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no finish reason and no [DONE] came" if completion.choices else "no choice came"
-        if not self._accumulator.payloads and not self._accumulator.done:
-            what = "no event at all came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+        super().__init__(Accumulator())
 
 
-class Accumulator:
-    """Fold of chat completion payloads into a Completion.
-
-    Attributes:
-        done: `[DONE]` came; whatever follows it is ignored.
-        payloads: how many payloads were taken.
-    """
+class Accumulator(EventAccumulator):
+    """Fold of chat completion payloads into a Completion."""
 
     def __init__(self) -> None:
-        self.done = False
-        self.payloads = 0
-        self._error: DialectError | None = None
+        super().__init__()
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
         self._first: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
 
-    def feed(self, event: ServerSentEvent) -> None:
-        """Take one event.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        if not self.payloads and not self.done:
+            return "no event at all came"
+        return "no finish reason and no [DONE] came" if completion.choices else "no choice came"
 
-        Raises:
-            ProviderError: the event reports an error.
-            PayloadError: the event's data is not UTF-8, not JSON, or not of the shape of a payload.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        if self.done or not event.data.strip():
-            return
-        if event.data.strip() == "[DONE]":
-            self.done = True
-            return
-        try:
-            self._event(event)
-        except DialectError as error:
-            self._error = error
-            error.partial = self.completion()
-            raise
-
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _event(self, event: ServerSentEvent) -> None:
-        if event.lossy:
-            raise PayloadError(f"the event's data is not UTF-8: {_short(event.data)}")
-        try:
-            payload = json.loads(event.data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise PayloadError(f"the event's data is not JSON ({error}): {_short(event.data)}") from None
-        if not isinstance(payload, dict):
-            raise PayloadError(f"the event's data is JSON, but no object: {_short(event.data)}")
-        self.payloads += 1
+    def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
         if event.event == "error" or is_error(payload):
             raise provider_error(payload)
-        self._payload(payload)
-
-    def _payload(self, payload: dict[str, Any]) -> None:
         choices = payload.get("choices")
         groq = payload.get("x_groq")
         if isinstance(groq, dict) and groq.get("error"):
@@ -200,29 +118,33 @@ class Accumulator:
         for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
             if payload.get(name) and name not in self._first:
                 self._first[name] = payload[name]
-        self._take_usage(payload.get("usage"))
+        self._take_usage(payload)
         for key, value in payload.items():
             if key not in _KNOWN_PAYLOAD and key not in _NOISE and value is not None:
                 self._extra[key] = value
                 if key == "x_groq" and isinstance(value, dict):
-                    self._take_usage(value.get("usage"))
-        for entry in _list(choices, "choices"):
-            if entry:
-                self._choice(_object(entry, "an entry of choices"))
+                    self._take_usage(value)
+        for number, entry in enumerate(list_at(payload, "choices")):
+            if not entry:
+                continue
+            if not isinstance(entry, dict):
+                raise misplaced(choices, number, dict, "an entry of choices")
+            self._choice(entry)
 
-    def _take_usage(self, usage: Any) -> None:
+    def _take_usage(self, holder: dict[str, Any]) -> None:
+        usage = holder.get("usage")
         if usage:
-            self._usage = _object(usage, "usage")
+            self._usage = required(holder, "usage", dict)
         elif usage is not None and self._usage is None and isinstance(usage, dict):
             self._usage = usage
 
     def _choice(self, entry: dict[str, Any]) -> None:
         index = entry.get("index") or 0
         if type(index) is not int:
-            raise PayloadError(f"choice index {index!r} is no whole number")
+            raise wrong(f"choice index {index!r} is no whole number", entry, "index")
         if is_error(entry):
             raise provider_error(entry)
-        self._take_usage(entry.get("usage"))
+        self._take_usage(entry)
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Choice(index)
@@ -258,7 +180,9 @@ class _Choice:
         if not delta and isinstance(entry.get("message"), dict) and not self.content and not self.calls:
             delta = entry["message"]  # a whole answer sent as a single event
         if delta is not None:
-            self._delta(_object(delta, "delta"))
+            if not isinstance(delta, dict):
+                raise misplaced(entry, "delta", dict)
+            self._delta(delta)
         for key, value in entry.items():
             if key not in _KNOWN_CHOICE and value is not None:
                 self.extra[key] = value
@@ -268,18 +192,18 @@ class _Choice:
             self.extra["logprobs"] = entry["logprobs"]  # some servers send a bare number
         reason = entry.get("finish_reason")
         if reason and self.finish_reason is None:
-            self.finish_reason = _string(reason, "finish_reason")
+            self.finish_reason = required(entry, "finish_reason", str)
 
     def _delta(self, delta: dict[str, Any]) -> None:
         if delta.get("role") and not self.role:
-            self.role = _string(delta["role"], "role")
+            self.role = required(delta, "role", str)
         content = delta.get("content")
         if isinstance(content, list):
             self._content_parts(content)
         elif content is not None:
-            self.content.add(_string(content, "content"))
+            self.content.add(required(delta, "content", str))
         if delta.get("refusal") is not None:
-            self.refusal.add(_string(delta["refusal"], "refusal"))
+            self.refusal.add(required(delta, "refusal", str))
         for name in _REASONING:
             if isinstance(delta.get(name), str):
                 self.reasoning[name].add(delta[name])
@@ -288,11 +212,10 @@ class _Choice:
             text = detail.get("text") or detail.get("summary") if isinstance(detail, dict) else None
             if isinstance(text, str):
                 self.reasoning["details"].add(text)
-        for call in _list(delta.get("tool_calls"), "tool_calls"):
-            if call is not None:
-                self.calls.take(_object(call, "an entry of tool_calls"))
+        for call in objects_at(delta, "tool_calls"):
+            self.calls.take(call)
         if delta.get("function_call"):
-            self._take_function_call(_object(delta["function_call"], "function_call"))
+            self._take_function_call(required(delta, "function_call", dict))
         for key, value in delta.items():
             if value is not None and (key not in _KNOWN_DELTA or (key in _REASONING and not isinstance(value, str))):
                 merge_extra(self.extra, key, value)
@@ -302,17 +225,19 @@ class _Choice:
         if self.function_name is None:
             self.function_name = ""
         if function.get("name"):
-            self.function_name = add_name(self.function_name, _string(function["name"], "function name"))
+            self.function_name = add_name(self.function_name, required(function, "name", str, "function name"))
         if function.get("arguments") is not None:
-            self.function_arguments.add(_string(function["arguments"], "arguments"))
+            self.function_arguments.add(required(function, "arguments", str))
 
     def _content_parts(self, parts: list[Any]) -> None:
         """Take content in typed parts, as Mistral and Databricks send it."""
-        for part in parts:
+        for number, part in enumerate(parts):
             if isinstance(part, str):
                 self.content.add(part)
                 continue
-            kind = _object(part, "an entry of content").get("type")
+            if not isinstance(part, dict):
+                raise misplaced(parts, number, dict, "an entry of content")
+            kind = part.get("type")
             if kind in (None, "text") and isinstance(part.get("text"), str):
                 self.content.add(part["text"])
             elif kind in ("thinking", "reasoning"):
@@ -360,31 +285,3 @@ class _Choice:
             logprobs=None if self.logprobs is None else {key: list(value) for key, value in self.logprobs.items()},
             extra=kept(self.extra),
         )
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise PayloadError(f"{what} is {shown(value)}, where an object belongs")
-    return value
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise PayloadError(f"{what} is {shown(value)}, where a list belongs")
-    return value
-
-
-def _string(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise PayloadError(f"{what} is {shown(value)}, where a string belongs")
-    return value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "..."

@@ -23,9 +23,8 @@ between them. A complete object that is sent again in full is the same object. A
 one JSON object leaves the call with a `problem`.
 
 A call without arguments is one that nobody can tell from a call whose arguments went astray, so it has a `problem` too
-where something speaks for the latter: another call of the answer is broken; a call of the same name took its place at
-its index; or it has neither id nor index, and the next call, which may have brought the rest of its name, has neither
-as well (that one is in doubt for the same reason).
+where something speaks for the latter: another call of the answer is broken; or it has neither id nor index, and the
+next call, which may have brought the rest of its name, has neither as well (that one is in doubt for the same reason).
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ import re
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.dialects.payloads import optional, wrong
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import PayloadError
 
@@ -44,7 +44,6 @@ _KNOWN = {"index", "id", "type", "function", "custom"}
 _PLACEHOLDER = re.compile(r"(?:[ \t\r\n]*\{[ \t\r\n]*\})+(?=[ \t\r\n]*\{)")
 _MOST_PLACEHOLDER = 16  # characters by which a placeholder may lengthen arguments that are then sent twice
 _ASTRAY = "it has no arguments, and another call of the answer is broken: they may have gone astray"
-_REPLACED = "it has no arguments, and a call of the same name took its place: the two may be one"
 _IN_PIECES = "it has neither id nor index: its name and that of the call beside it may be pieces of one name"
 
 
@@ -122,7 +121,8 @@ class ToolCalls:
         elif isinstance(arguments, dict):  # some servers send the object itself
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         elif not isinstance(arguments, str):
-            raise PayloadError(f"tool-call arguments are {shown(arguments)}, where a string belongs")
+            key = "arguments" if "arguments" in body else "input"
+            raise wrong(f"tool-call arguments are {shown(arguments)}, where a string belongs", body, key)
 
         kind = _field(entry, "type", str)
         call = self._find(identity, index, name)
@@ -131,8 +131,8 @@ class ToolCalls:
                 if not arguments.strip():
                     return  # nothing that could open a call
                 if index is None:
-                    raise PayloadError(f"a fragment of arguments belongs to no call: {arguments[:200]!r}")
-            call = self._open(index, identity, name)
+                    raise wrong(f"a fragment of arguments belongs to no call: {arguments[:200]!r}", entry)
+            call = self._open(index, identity)
         self._latest = call
         if identity is not None and call.id is None:
             call.id = identity
@@ -196,12 +196,9 @@ class ToolCalls:
         if any(other is not call for other in waiting):
             raise PayloadError(f"the name {(name or '')[:200]!r} may belong to any of several calls")
 
-    def _open(self, index: int | None, identity: str | None, name: str | None) -> _Call:
+    def _open(self, index: int | None, identity: str | None) -> _Call:
         call = _Call(index)
         if index is not None:
-            before = self._by_index.get(index)
-            if before is not None and before.name == name:
-                before.empty_doubt = _REPLACED
             self._by_index[index] = call
         elif identity is None and self._latest is not None and not self._latest.arguments:
             self._latest.empty_doubt = call.doubt = _IN_PIECES
@@ -230,11 +227,5 @@ class ToolCalls:
         return tuple(calls)
 
 
-def _field(entry: dict[str, Any], name: str, kind: type) -> Any:
-    value = entry.get(name)
-    if value is not None and type(value) is not kind:
-        raise PayloadError(f"tool-call field {name!r} is {shown(value)}, where {_NAMES[kind]} belongs")
-    return value
-
-
-_NAMES = {str: "a string", int: "a whole number", dict: "an object"}
+def _field(holder: dict[str, Any], key: str, kind: type) -> Any:
+    return optional(holder, key, kind, f"tool-call field {key!r}")

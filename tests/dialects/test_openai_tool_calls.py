@@ -293,12 +293,6 @@ def test_a_late_name_that_may_be_of_any_of_several_calls_is_an_error() -> None:
         made(*(calls(opener) for opener in openers), calls(call(None, name="get_weather")))
 
 
-def test_a_call_without_arguments_that_comes_again_under_another_id_is_not_executable() -> None:
-    again = [call(id=f"fresh_{n}", name="get_weather", arguments=PARIS) for n in range(1)]
-    found = made(calls(call(**A)), *(calls(fragment) for fragment in again))
-    assert [("", False), (PARIS, True)] == [(one.arguments, one.executable) for one in found]
-
-
 def test_a_name_that_comes_after_the_arguments_began_is_the_name() -> None:  # vercel/ai#14722
     opener = call(id="call_a", arguments=PARIS[:6])
     assert [WEATHER] == heads(calls(opener), calls(call(name="get_weather", arguments=PARIS[6:])))
