@@ -14,12 +14,11 @@ way back is in `anthropic_emit`.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from streamkit.dialects.anthropic_accumulator import Accumulator
+from streamkit.dialects.detection import asked, first_payloads, says_nothing
 from streamkit.dialects.reader import EventReader
-from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
     from streamkit.completion import Completion
@@ -37,24 +36,14 @@ class AnthropicMessages:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request went to the Messages API, or the first payload begins a message of it."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/v1/messages"):
-                return True
-            if path.endswith(":streamRawPredict") and "/publishers/anthropic/" in path:
-                return True
-        for event in SSEDecoder().feed(transcript.body[:65536]):
-            try:
-                payload = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(payload, dict):
-                continue
+        path = asked(transcript)
+        if path.endswith("/v1/messages") or (path.endswith(":streamRawPredict") and "/publishers/anthropic/" in path):
+            return True
+        for event, payload in first_payloads(transcript):
             kind = payload.get("type", event.event)
             if kind == "message_start":
                 return isinstance(payload.get("message"), dict)
-            if payload and kind not in ("ping", "keepalive", "error") and "error" not in payload:
+            if payload and not says_nothing({"type": kind, **payload}):
                 return False  # the payload of another API
         return False
 

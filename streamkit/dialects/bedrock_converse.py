@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
 from streamkit.dialects.bedrock_converse_blocks import Blocks
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.payloads import loads, required, short, wrong
 from streamkit.dialects.reader import Fold, StreamReader
 from streamkit.dialects.text import repaired, shown
@@ -64,16 +65,14 @@ class BedrockConverse:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request asked for a ConverseStream, or a message near the beginning is one of its events."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/converse-stream"):
-                return True
-            if path.endswith("/invoke-with-response-stream"):
-                return False
+        path = asked(transcript)
+        if path.endswith("/converse-stream"):
+            return True
+        if path.endswith("/invoke-with-response-stream"):
+            return False
         decoder = EventStreamDecoder()
         try:
-            messages = decoder.feed(transcript.body[:65536])
+            messages = decoder.feed(transcript.body[:HEAD])
         except MessageError:
             return False
         kinds = [kind for message in messages if (kind := message.text(":event-type")) != "initial-response"]

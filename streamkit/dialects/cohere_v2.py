@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
 from streamkit.dialects.cohere_v2_parts import Calls, Contents
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.payloads import object_at, optional, required, wrong
 from streamkit.dialects.reader import EventAccumulator, EventReader
@@ -62,12 +63,10 @@ class CohereV2:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request went to Cohere's `/v2/chat`, or the first payload is one of its events."""
-        request = transcript.request
-        if request is not None:
-            host, _, path = request.url.split("?")[0].partition("://")[2].partition("/")
-            if "cohere" in host.lower() and path.rstrip("/").endswith("v2/chat"):
-                return True
-        for event in SSEDecoder().feed(transcript.body[:65536]):
+        host, _, path = asked(transcript).partition("://")[2].partition("/")
+        if "cohere" in host.lower() and path.endswith("v2/chat"):
+            return True
+        for event in SSEDecoder().feed(transcript.body[:HEAD]):
             try:
                 payload = json.loads(event.data)
             except (ValueError, RecursionError):

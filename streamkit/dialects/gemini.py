@@ -24,6 +24,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.gemini_calls import FunctionCalls
 from streamkit.dialects.gemini_frames import Frame, Frames
 from streamkit.dialects.openai_errors import provider_error
@@ -57,7 +58,6 @@ _NO_REASON = {None, "", "FINISH_REASON_UNSPECIFIED"}
 _NO_BLOCK = {None, "", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 # A first payload of more than the bytes that detection looks at: an image, for one.
 _BEGINNING = re.compile(rb'\s*(?:\[\s*|data:\s*)\{\s*"(?:candidates|promptFeedback)"\s*:')
-_SEEN = 65536
 
 
 class Gemini:
@@ -68,10 +68,9 @@ class Gemini:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request asked for such a stream, or its first payload is a response of Gemini's."""
-        request = transcript.request
-        if request is not None and request.url.split("?")[0].rstrip("/").endswith(":streamGenerateContent"):
+        if asked(transcript).endswith(":streamGenerateContent"):
             return True
-        head = transcript.body[:_SEEN]
+        head = transcript.body[:HEAD]
         try:
             frames = Frames().feed(head)
         except PayloadError:

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, ToolCall, argument_problem
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.openai_errors import provider_error
 from streamkit.dialects.payloads import (
     compact,
@@ -53,7 +54,6 @@ _KNOWN_MESSAGE = {"role", "content", "thinking", "tool_calls"}
 _KNOWN_CALL = {"id", "type", "function"}
 _KNOWN_FUNCTION = {"index", "name", "arguments"}
 _COMPLETE = {None, "stop", "tool_calls"}
-_SEEN = 65536  # bytes that detection looks at
 
 
 class Ollama:
@@ -64,20 +64,18 @@ class Ollama:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the first line is one of chat or generate, or is an error that they answered with."""
-        request = transcript.request
-        path = request.url.split("?")[0].rstrip("/") if request is not None else ""
-        asked = path.endswith(("/api/chat", "/api/generate"))
-        head = transcript.body[:_SEEN]
+        ours = asked(transcript).endswith(("/api/chat", "/api/generate"))
+        head = transcript.body[:HEAD]
         lines = NDJSONDecoder().feed(head + (b"\n" if len(head) == len(transcript.body) else b""))
         if not lines:
-            return asked and not head.strip()
+            return ours and not head.strip()
         try:
             first = payload(lines[0], "the line")
         except PayloadError:
             return False
         if isinstance(first.get("done"), bool):
             return isinstance(first.get("message"), dict) or isinstance(first.get("response"), str)
-        return asked and "error" in first
+        return ours and "error" in first
 
     def reader(self) -> Reader:
         """Return a new reader."""

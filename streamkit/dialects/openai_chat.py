@@ -11,19 +11,20 @@ came; with neither it was cut off, whatever the transport says.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
+from streamkit.dialects.detection import asked, first_payloads, says_nothing
+from streamkit.dialects.openai_choices import NOISE, ChoicesAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_tool_calls import ToolCalls, without_placeholder
-from streamkit.dialects.payloads import list_at, misplaced, objects_at, required, wrong
-from streamkit.dialects.reader import EventAccumulator, EventReader
+from streamkit.dialects.payloads import misplaced, objects_at, required, wrong
+from streamkit.dialects.reader import EventReader
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates
-from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
     from streamkit.dialects.layout import Layout
+    from streamkit.errors import ProviderError
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
 
@@ -38,9 +39,7 @@ _CUT_OFF = {
 }  # fmt: skip
 # After one of these, or [DONE] alone, a call without arguments is a call without arguments.
 _COMPLETE = {None, "stop", "tool_calls", "function_call", "tool_use", "end_turn", "eos", "eos_token", "STOP"}
-_KNOWN_PAYLOAD = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
-_NOISE = {"obfuscation", "p"}  # padding against traffic analysis; says nothing
-_KNOWN_CHOICE = {"index", "delta", "finish_reason", "logprobs", "message", "usage", *_NOISE}
+_KNOWN_CHOICE = {"index", "delta", "finish_reason", "logprobs", "message", "usage", *NOISE}
 _KNOWN_DELTA = {"role", "content", "refusal", "tool_calls", "function_call", *_REASONING}
 
 
@@ -52,23 +51,15 @@ class OpenAIChat:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether a payload near the beginning is a chat completion chunk, or the request asked for one."""
-        request = transcript.request
-        if request is not None and request.url.split("?")[0].rstrip("/").endswith("/chat/completions"):
+        if asked(transcript).endswith("/chat/completions"):
             return True
-        for event in SSEDecoder().feed(transcript.body[:65536]):
-            try:
-                payload = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(payload, dict):
-                continue
+        for _, payload in first_payloads(transcript):
+            choices = payload.get("choices")
             if payload.get("object") == "chat.completion.chunk":
                 return True
-            choices = payload.get("choices")
             if isinstance(choices, list) and any(isinstance(c, dict) and "delta" in c for c in choices):
                 return True
-            foreign = payload.get("type") in ("ping", "keepalive", "error") or "error" in payload
-            if payload and choices != [] and not foreign:
+            if choices != [] and not says_nothing(payload):
                 return False  # the payload of another API
         return False
 
@@ -90,53 +81,28 @@ class Reader(EventReader):
         super().__init__(Accumulator())
 
 
-class Accumulator(EventAccumulator):
+class Accumulator(ChoicesAccumulator):
     """Fold of chat completion payloads into a Completion."""
 
     def __init__(self) -> None:
         super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._usage: dict[str, Any] | None = None
-        self._first: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
 
     def missing(self, completion: Completion) -> str:
         """Return what a stream that ended early lacks, in words."""
-        if not self.payloads and not self.done:
-            return "no event at all came"
-        return "no finish reason and no [DONE] came" if completion.choices else "no choice came"
+        return super().missing(completion) if self.payloads or self.done else "no event at all came"
 
-    def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
-        if event.event == "error" or is_error(payload):
-            raise provider_error(payload)
-        choices = payload.get("choices")
+    def _report(self, payload: dict[str, Any], event: ServerSentEvent) -> ProviderError | None:
         groq = payload.get("x_groq")
-        if isinstance(groq, dict) and groq.get("error"):
-            raise provider_error(groq)
-        if choices is None and "object" not in payload and "usage" not in payload:
-            return  # a ping or another foreign event
-        for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
-            if payload.get(name) and name not in self._first:
-                self._first[name] = payload[name]
-        self._take_usage(payload)
-        for key, value in payload.items():
-            if key not in _KNOWN_PAYLOAD and key not in _NOISE and value is not None:
-                self._extra[key] = value
-                if key == "x_groq" and isinstance(value, dict):
-                    self._take_usage(value)
-        for number, entry in enumerate(list_at(payload, "choices")):
-            if not entry:
-                continue
-            if not isinstance(entry, dict):
-                raise misplaced(choices, number, dict, "an entry of choices")
-            self._choice(entry)
+        found = super()._report(payload, event)
+        if found is None and isinstance(groq, dict) and groq.get("error"):
+            found = provider_error(groq)
+        return found
 
-    def _take_usage(self, holder: dict[str, Any]) -> None:
-        usage = holder.get("usage")
-        if usage:
-            self._usage = required(holder, "usage", dict)
-        elif usage is not None and self._usage is None and isinstance(usage, dict):
-            self._usage = usage
+    def _other(self, key: str, value: Any) -> None:
+        super()._other(key, value)
+        if key == "x_groq" and isinstance(value, dict):
+            self._take_usage(value)
 
     def _choice(self, entry: dict[str, Any]) -> None:
         index = entry.get("index") or 0

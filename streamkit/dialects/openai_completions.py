@@ -10,16 +10,15 @@ A choice with a `delta` is chat's, whatever its payload calls itself, and is ref
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.openai_errors import is_error, provider_error
-from streamkit.dialects.payloads import list_at, misplaced, number_at, object_at, payload, string_at, wrong
-from streamkit.dialects.reader import EventAccumulator, EventReader
+from streamkit.dialects.detection import asked, first_payloads, says_nothing
+from streamkit.dialects.openai_choices import ChoicesAccumulator
+from streamkit.dialects.payloads import number_at, payload, short, string_at, wrong
+from streamkit.dialects.reader import EventReader
 from streamkit.dialects.text import Text, merge_extra, repaired
 from streamkit.errors import PayloadError
-from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
     from streamkit.dialects.layout import Layout
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator", "OpenAICompletions", "Reader"]
 
-_KNOWN_PAYLOAD = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
-_NOISE = {"obfuscation"}  # padding against traffic analysis; says nothing
 _KNOWN_CHOICE = {"index", "text", "finish_reason", "logprobs"}
 
 
@@ -41,18 +38,10 @@ class OpenAICompletions:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether a payload near the beginning is a text completion, or the request asked for one."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/completions"):
-                return not path.endswith("/chat/completions")
-        for event in SSEDecoder().feed(transcript.body[:65536]):
-            try:
-                value = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(value, dict):
-                continue
+        path = asked(transcript)
+        if path.endswith("/completions"):
+            return not path.endswith("/chat/completions")
+        for _, value in first_payloads(transcript):
             choices = value.get("choices")
             if isinstance(choices, list) and choices:
                 first = choices[0]
@@ -62,8 +51,7 @@ class OpenAICompletions:
                     and isinstance(first.get("text"), str)
                     and "delta" not in first
                 )
-            foreign = value.get("type") in ("ping", "keepalive", "error") or "error" in value
-            if value and choices != [] and not foreign:
+            if choices != [] and not says_nothing(value):
                 return False  # the payload of another API
         return False
 
@@ -94,46 +82,21 @@ class Reader(EventReader):
         super().__init__(Accumulator())
 
 
-class Accumulator(EventAccumulator):
+class Accumulator(ChoicesAccumulator):
     """Fold of text completion payloads into a Completion."""
 
     def __init__(self) -> None:
         super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._usage: dict[str, Any] | None = None
-        self._first: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
-
-    def missing(self, completion: Completion) -> str:
-        """Return what a stream that ended early lacks, in words."""
-        return "no finish reason and no [DONE] came" if completion.choices else "no choice came"
 
     def _parsed(self, event: ServerSentEvent) -> dict[str, Any]:
         if event.lossy:
-            raise PayloadError("the event's data is not UTF-8")
+            raise PayloadError(f"the event's data is not UTF-8: {short(event.data)}")
         return payload(event.data, "the event's data")
 
-    def _take(self, value: dict[str, Any], event: ServerSentEvent) -> None:
-        if event.event == "error" or is_error(value):
-            raise provider_error(value)
-        if value.get("choices") is None and "object" not in value and "usage" not in value:
-            return  # a ping or another foreign event
-        for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
-            if value.get(name) and name not in self._first:
-                self._first[name] = value[name]
-        usage = object_at(value, "usage")
-        if usage or (self._usage is None and value.get("usage") is not None):
-            self._usage = usage
-        for key, item in value.items():
-            if key not in _KNOWN_PAYLOAD and key not in _NOISE and item is not None:
-                self._extra[key] = item
-        for number, entry in enumerate(list_at(value, "choices")):
-            if not entry:
-                continue
-            if not isinstance(entry, dict):
-                raise misplaced(value["choices"], number, dict, "an entry of choices")
-            index = number_at(entry, "index") or 0
-            self._choices.setdefault(index, _Choice(index)).take(entry)
+    def _choice(self, entry: dict[str, Any]) -> None:
+        index = number_at(entry, "index") or 0
+        self._choices.setdefault(index, _Choice(index)).take(entry)
 
     def completion(self) -> Completion:
         """Return what there is so far."""

@@ -25,6 +25,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Completion
+from streamkit.dialects.detection import HEAD, asked, first_payloads, says_nothing
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_responses_choice import COMPLETED, REQUEST_DEFAULTS, build_choice
 from streamkit.dialects.openai_responses_item import index_of
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator", "OpenAIResponses", "Reader"]
 
-_HEAD = 65536
 _DEPTH = 100  # levels of nesting; real payloads hold JSON schemas of some twenty
 _LIFECYCLE = ("created", "queued", "in_progress")
 _TERMINAL = ("completed", "incomplete", "failed", "cancelled")
@@ -81,24 +81,16 @@ class OpenAIResponses:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the first payloads are events of a response, or the request asked for one."""
-        request = transcript.request
-        if request is not None and request.url.split("?")[0].rstrip("/").endswith("/responses"):
+        if asked(transcript).endswith("/responses"):
             return True
-        head = transcript.body[:_HEAD]
-        events = SSEDecoder().feed(head)
-        for event in events:
-            try:
-                payload = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(payload, dict):
-                continue
+        for _, payload in first_payloads(transcript):
             kind = payload.get("type")
             if isinstance(kind, str) and kind.startswith("response."):
                 return True
-            foreign = kind in ("ping", "keepalive", "error") or "error" in payload
-            if payload and not foreign:
+            if not says_nothing(payload):
                 return False  # the payload of another API
+        head = transcript.body[:HEAD]
+        events = SSEDecoder().feed(head)
         # The first event repeats the request's instructions and tools, and may be larger than what is looked at.
         return not events and re.match(rb'\s*(event: ?response\.|data: ?\{"type": ?"response\.)', head) is not None
 
