@@ -29,8 +29,6 @@ from streamkit.errors import MessageError, PayloadError, ProviderError
 from streamkit.wire.eventstream import EventStreamDecoder, Message
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
 
@@ -100,16 +98,14 @@ class BedrockConverse:
 class Reader(StreamReader):
     """The reader of `bedrock_converse`."""
 
+    _checked = True
+
     def __init__(self) -> None:
         super().__init__(EventStreamDecoder(), Accumulator())
 
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body; see `StreamReader.feed`."""
-        super().feed(data)
-        fault = self._decoder.error
-        if isinstance(fault, MessageError):  # found behind the last good message of this very chunk
-            self._broken(fault)
-            raise fault
+    def _check_wire(self) -> None:
+        if self._decoder.error is not None:
+            raise self._decoder.error
 
     def close(self) -> None:
         """End the stream."""

@@ -44,8 +44,6 @@ from streamkit.dialects.text import Text, repaired, shown
 from streamkit.errors import PayloadError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
 
@@ -114,17 +112,13 @@ class Gemini:
 class Reader(StreamReader):
     """The reader of `gemini`."""
 
+    _checked = True
+
     def __init__(self) -> None:
         super().__init__(Frames(), Accumulator())
 
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body; see `StreamReader.feed`."""
-        super().feed(data)
-        try:
-            self._decoder.check()
-        except PayloadError as fault:
-            self._broken(fault)
-            raise
+    def _check_wire(self) -> None:
+        self._decoder.check()
 
     def close(self) -> None:
         """End the stream."""

@@ -78,11 +78,8 @@ class Frames:
             chunk = self._look(chunk)
         if not chunk:
             return []
-        found: list[int] = []
-        frames = self._sse(chunk, found) if self.shape == "sse" else self._elements(chunk, found)
-        if offsets is not None:
-            offsets.extend(found)
-        return frames
+        offsets = [] if offsets is None else offsets
+        return self._sse(chunk, offsets) if self.shape == "sse" else self._elements(chunk, offsets)
 
     def check(self) -> None:
         """Raise what is wrong with the array after the elements that `feed` returned."""
@@ -140,8 +137,10 @@ class Frames:
                 chunk, bare = chunk[: found.start() + 1], chunk[found.start() + 1 :]
         if chunk:
             self._line_start = chunk[-1] in b"\r\n"
+        known = len(offsets)
         frames = [Frame(event.data, event.lossy) for event in self._events.feed(chunk, offsets)]
-        offsets[:] = [self._events_at + offset for offset in offsets]
+        if frames:
+            offsets[known:] = [self._events_at + offset for offset in offsets[known:]]
         if bare:
             self.shape = "bare"
             self._array_at = self.position - len(bare)

@@ -154,6 +154,8 @@ class StreamReader:
         accumulator: of the dialect.
     """
 
+    _checked = False  # the decoder may owe a fault after a feed: see `_check_wire`
+
     def __init__(self, decoder: Any, accumulator: Any) -> None:
         self._decoder = decoder
         self._accumulator = accumulator
@@ -167,7 +169,8 @@ class StreamReader:
                 Each later call raises the error again.
         """
         accumulator = self._accumulator
-        accumulator.check()
+        if accumulator._error is not None:
+            raise accumulator._error
         offsets: list[int] = []
         try:
             events = self._decoder.feed(data, offsets)
@@ -177,6 +180,12 @@ class StreamReader:
         if events:
             for event, offset in zip(events, offsets, strict=True):
                 accumulator.feed(event, offset)
+        if self._checked:
+            try:
+                self._check_wire()
+            except PayloadError as fault:
+                self._broken(fault)
+                raise
 
     def close(self) -> None:
         """End the stream."""
@@ -203,6 +212,9 @@ class StreamReader:
         """Return what there is so far."""
         completion: Completion = self._accumulator.completion()
         return completion
+
+    def _check_wire(self) -> None:
+        """Raise what is wrong with the wire behind the last event that the decoder gave out."""
 
     def _broken(self, fault: PayloadError) -> None:
         """Hold a fault of the wire itself."""
