@@ -205,13 +205,30 @@ class LimitError(StreamkitError):
 
 
 class DialectError(StreamkitError):
-    """A stream breaks the rules of its dialect.
+    """A stream breaks the rules of its dialect. Its text ends with the place, as far as that is known.
 
     Attributes:
         partial: the Completion as far as it had come; nothing in it is finished and no tool call in it is executable.
+        event: the number of the event that is at fault, the first one being 0; of a stream that ended early, of the
+            one that did not come; None where it is not known.
+        offset: where in the body that event begins, in bytes; of a stream that ended early, where it ended.
+        path: JSONPath (RFC 9535) of the value at fault in the event's JSON, "$" for all of it; None where there is
+            no JSON.
+        site: the object or list that holds the value, and its key there; None once `path` says it.
     """
 
     partial: Any = None
+    event: int | None = None
+    offset: int | None = None
+    path: str | None = None
+    site: tuple[Any, str | int | None] | None = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.event is None:
+            return text
+        place = f"event {self.event}" if self.offset is None else f"event {self.event} at byte {self.offset}"
+        return f"{text} ({place})" if self.path is None else f"{text} ({place}, {self.path})"
 
 
 class PayloadError(DialectError):
@@ -225,6 +242,8 @@ class MessageError(PayloadError):
         offset: where in the stream the broken message begins, in bytes.
         reason: what is wrong with it.
     """
+
+    offset: int
 
     def __init__(self, offset: int, reason: str) -> None:
         self.offset = offset

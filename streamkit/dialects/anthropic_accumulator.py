@@ -22,14 +22,15 @@ message_stop (gateways send `[DONE]`).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.anthropic_blocks import Block, listed, says_more
+from streamkit.dialects.anthropic_blocks import Block, says_more
 from streamkit.dialects.openai_errors import is_error, provider_error
+from streamkit.dialects.payloads import event_object, list_at, misplaced, optional, required, short, string_at, wrong
+from streamkit.dialects.reader import EventAccumulator
 from streamkit.dialects.text import pair_surrogates, repaired, shown
-from streamkit.errors import DialectError, PayloadError, ProviderError
+from streamkit.errors import PayloadError, ProviderError
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import ServerSentEvent
@@ -43,7 +44,7 @@ _NOISE = {"p", "obfuscation"}  # padding against traffic analysis; says nothing
 _KNOWN_EVENT = {"type", "index", "message", "delta", "content_block", "usage", *_NOISE}
 
 
-class Accumulator:
+class Accumulator(EventAccumulator):
     """Fold of Messages events into a Completion.
 
     Attributes:
@@ -51,8 +52,7 @@ class Accumulator:
     """
 
     def __init__(self) -> None:
-        self.done = False
-        self._error: DialectError | None = None
+        super().__init__()
         self._message: dict[str, Any] | None = None  # of message_start
         self._blocks: list[Block] = []  # in order of arrival
         self._latest: dict[int, Block] = {}  # by index
@@ -62,74 +62,54 @@ class Accumulator:
         self._extra: dict[str, Any] = {}
         self._choice_extra: dict[str, Any] = {}
 
-    def feed(self, event: ServerSentEvent) -> None:
-        """Take one event.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        return "no stop reason and no message_stop came" if completion.choices else "no message_start came"
 
-        Raises:
-            ProviderError: the event reports an error.
-            PayloadError: the event's data is not UTF-8, not JSON, or breaks the rules of the API.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        data = event.data.strip()
-        if self.done or data in ("", "[DONE]") or event.event == "ping":
-            return
+    def _read(self, event: ServerSentEvent) -> Any:
+        if event.event == "ping" or event.data.strip() == "[DONE]":  # gateways add the last one; it says nothing here
+            return None
+        return super()._read(event)
+
+    def _parsed(self, event: ServerSentEvent) -> dict[str, Any]:
         try:
-            self._event(event)
-        except RecursionError:
-            self._fail(PayloadError(f"the event's data is nested too deep: {_short(event.data)}"))
-        except DialectError as error:
-            self._fail(error)
+            return event_object(event)
+        except PayloadError:
+            if event.event == "error" and not event.lossy:
+                raise ProviderError(
+                    f"the provider reported an error: {short(event.data)}", payload=event.data
+                ) from None
+            raise
 
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _fail(self, error: DialectError) -> None:
-        self._error = error
-        error.partial = self.completion()
-        raise error from None
-
-    def _event(self, event: ServerSentEvent) -> None:
-        if event.lossy:
-            raise PayloadError(f"the event's data is not UTF-8: {_short(event.data)}")
-        try:
-            payload = json.loads(event.data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            if event.event == "error":
-                raise _error_text(event.data) from None
-            raise PayloadError(f"the event's data is not JSON ({error}): {_short(event.data)}") from None
-        if event.event == "error" and not isinstance(payload, dict):
-            raise _error_text(event.data)
-        if not isinstance(payload, dict):
-            raise PayloadError(f"the event's data is JSON, but no object: {_short(event.data)}")
+    def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
         kind = payload.get("type") or event.event
         take = _HANDLERS.get(kind) if isinstance(kind, str) else None
         if event.event == "error" or payload.get("error") or (take is None and is_error(payload)):
             raise provider_error(payload)
         if take is not None:
             if self._message is None and kind != "message_start":
-                raise PayloadError(f"a {kind} came before message_start")
+                raise wrong(f"a {kind} came before message_start", payload, "type")
             take(self, payload)
 
     # -- one method for each type of event
 
     def _message_start(self, payload: dict[str, Any]) -> None:
         if self._message is not None:
-            raise PayloadError("a second message_start came before the message was over")
-        message = _object(payload.get("message"), "the message of message_start")
+            raise wrong("a second message_start came before the message was over", payload, "type")
+        message = required(payload, "message", dict, "the message of message_start")
         for name in ("id", "model", "role", "service_tier"):
-            _text(message.get(name), f"the {name} of the message")
-        _text(message.get("stop_reason"), "stop_reason")
-        blocks = [
-            Block(index, _object(entry, "an entry of content"), closed=True)
-            for index, entry in enumerate(listed(message.get("content")))
-        ]
+            optional(message, name, str, f"the {name} of the message")
+        optional(message, "stop_reason", str)
+        content = list_at(message, "content", "the content of a message")
+        blocks = []
+        for index, entry in enumerate(content):
+            if not isinstance(entry, dict):
+                raise misplaced(content, index, dict, "an entry of content")
+            blocks.append(Block(index, entry, closed=True))
         self._message = {name: message.get(name) for name in ("id", "model", "role", "service_tier", "stop_reason")}
         for block in blocks:
-            self._open(block)
-        self._take_usage(message.get("usage"))
+            self._open(block, message)
+        self._take_usage(message)
         self._take_rest(message, _KNOWN_MESSAGE)
         self._take_rest(payload, _KNOWN_EVENT)
 
@@ -138,17 +118,17 @@ class Accumulator:
         self._refuse_after_the_stop_reason(payload)
         latest = self._latest.get(index)
         if latest is not None and not latest.closed:
-            raise PayloadError(f"block {index} is opened again before it was closed")
-        block = Block(index, _object(payload.get("content_block"), "content_block"))
-        self._open(block)
+            raise wrong(f"block {index} is opened again before it was closed", payload, "index")
+        block = Block(index, required(payload, "content_block", dict))
+        self._open(block, payload["content_block"])
         self._take_event_fields(block, payload)
 
     def _content_block_delta(self, payload: dict[str, Any]) -> None:
         block = self._block(payload)
         self._refuse_after_the_stop_reason(payload)
         if block.closed:
-            raise PayloadError(f"a delta came for block {block.index}, which was closed")
-        block.delta(_object(payload.get("delta"), "delta"))
+            raise wrong(f"a delta came for block {block.index}, which was closed", payload, "index")
+        block.delta(required(payload, "delta", dict))
         self._take_event_fields(block, payload)
 
     def _content_block_stop(self, payload: dict[str, Any]) -> None:
@@ -157,12 +137,12 @@ class Accumulator:
         self._take_event_fields(block, payload)
 
     def _message_delta(self, payload: dict[str, Any]) -> None:
-        delta = payload.get("delta")
+        delta = optional(payload, "delta", dict)
         if delta is not None:
-            reason = _text(_object(delta, "delta").get("stop_reason"), "stop_reason")
+            reason = string_at(delta, "stop_reason")
             self._take_rest(delta, {"stop_reason", "type"}, of_choice=True)
             self._stop_reason = pair_surrogates(reason) if reason else self._stop_reason
-        self._take_usage(payload.get("usage"))
+        self._take_usage(payload)
         self._take_rest(payload, _KNOWN_EVENT)
 
     def _message_stop(self, payload: dict[str, Any]) -> None:
@@ -174,31 +154,33 @@ class Accumulator:
     def _index(self, payload: dict[str, Any]) -> int:
         index = payload.get("index")
         if type(index) is not int or index < 0:
-            raise PayloadError(f"the index of a block is {shown(index)}, where a whole number from 0 belongs")
+            text = f"the index of a block is {shown(index)}, where a whole number from 0 belongs"
+            raise wrong(text, payload, "index")
         return index
 
     def _block(self, payload: dict[str, Any]) -> Block:
         index = self._index(payload)
         if index not in self._latest:
-            raise PayloadError(f"an event came for block {index}, which was never opened")
+            raise wrong(f"an event came for block {index}, which was never opened", payload, "index")
         return self._latest[index]
 
-    def _open(self, block: Block) -> None:
+    def _open(self, block: Block, holder: dict[str, Any]) -> None:
         if block.type == "tool_use" and block.id is not None:
             if block.id in self._call_ids:
-                raise PayloadError(f"tool call {block.id!r} came twice")
+                raise wrong(f"tool call {block.id!r} came twice", holder, None if "content" in holder else "id")
             self._call_ids.add(block.id)
         self._blocks.append(block)
         self._latest[block.index] = block
 
     def _refuse_after_the_stop_reason(self, payload: dict[str, Any]) -> None:
         if self._stop_reason is not None:
-            raise PayloadError(f"more of block {payload.get('index')} came after the stop reason")
+            raise wrong(f"more of block {payload.get('index')} came after the stop reason", payload)
 
-    def _take_usage(self, usage: Any) -> None:
+    def _take_usage(self, holder: dict[str, Any]) -> None:
+        usage = optional(holder, "usage", dict)
         if usage is None:
             return
-        found = {key: repaired(value) for key, value in _object(usage, "usage").items()}
+        found = {key: repaired(value) for key, value in usage.items()}
         if self._usage is None:
             self._usage = found
         else:
@@ -266,28 +248,3 @@ def stop_problem(reason: str | None) -> str | None:
 def _joined(blocks: list[Block], name: str) -> str | None:
     found = [text for text in (block.text(name) for block in blocks) if text is not None]
     return "".join(found) if found else None
-
-
-def _error_text(data: str) -> ProviderError:
-    """Return the error of an event that is named so and holds no object."""
-    return ProviderError(f"the provider reported an error: {_short(data)}", payload=data)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise PayloadError(f"{what} is {shown(value)}, where an object belongs")
-    return value
-
-
-def _text(value: Any, what: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise PayloadError(f"{what} is {shown(value)}, where a string belongs")
-    return value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "..."

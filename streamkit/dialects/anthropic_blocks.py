@@ -17,10 +17,10 @@ import json
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.dialects.payloads import misplaced, optional, string_at, wrong
 from streamkit.dialects.text import Text, repaired, shown
-from streamkit.errors import PayloadError
 
-__all__ = ["Block", "listed", "says_more"]
+__all__ = ["Block", "says_more"]
 
 # Deltas of text: the field that holds it, and the types of block that it belongs to.
 _TEXTS: dict[str, tuple[str, set[str]]] = {
@@ -46,7 +46,7 @@ class Block:
     def __init__(self, index: int, start: dict[str, Any], *, closed: bool = False) -> None:
         kind = start.get("type")
         if not isinstance(kind, str) or not kind:
-            raise PayloadError(f"the type of a content block is {shown(kind)}, where a name belongs")
+            raise wrong(f"the type of a content block is {shown(kind)}, where a name belongs", start, "type")
         self.index = index
         self.type = kind
         self.closed = closed
@@ -58,14 +58,13 @@ class Block:
         self._event: dict[str, Any] = {}  # other fields of the events
         self._input = ""  # the text of the input that it began with
         if kind in ("text", "thinking"):
-            self._begin(kind, start.get(kind))
+            self._begin(kind, start)
         elif kind == "tool_use":
             for name in ("id", "name"):
-                if not isinstance(start.get(name), str | None):
-                    raise PayloadError(f"the {name} of a tool call is {shown(start[name])}, where a string belongs")
+                optional(start, name, str, f"the {name} of a tool call")
             given = self._fields.get("input")
             if not isinstance(given, dict | str | None):
-                raise PayloadError(f"the input of a tool call is {shown(given)}, where an object belongs")
+                raise misplaced(start, "input", dict, "the input of a tool call")
             if isinstance(given, str):  # some bridges send the text of the object
                 self._input = given
             elif given:
@@ -84,16 +83,16 @@ class Block:
         """
         kind = delta.get("type")
         if not isinstance(kind, str):
-            raise PayloadError(f"the type of a delta is {shown(kind)}, where a name belongs")
+            raise wrong(f"the type of a delta is {shown(kind)}, where a name belongs", delta, "type")
         if kind in _TEXTS:
             name, owners = _TEXTS[kind]
             if self.type in _KNOWN_BLOCKS and self.type not in owners:
-                raise PayloadError(f"a {kind} came for block {self.index}, which is a {self.type} block")
+                raise wrong(f"a {kind} came for block {self.index}, which is a {self.type} block", delta, "type")
             piece = delta.get(name)
             if piece is not None and not isinstance(piece, str):
-                raise PayloadError(f"{name} is {shown(piece)}, where a string belongs")
+                raise misplaced(delta, name, str)
             if name not in self._texts:
-                self._begin(name, self._fields.get(name))
+                self._begin(name, self._fields)
             self._texts[name].add(piece or "")
         elif kind == "signature_delta":
             name = "signature"
@@ -130,10 +129,9 @@ class Block:
         made.update({name: str(text) for name, text in self._texts.items() if text or self.type == name})
         return made
 
-    def _begin(self, name: str, text: Any) -> None:
+    def _begin(self, name: str, start: dict[str, Any]) -> None:
         """Begin the text of a field with what the block began with."""
-        if text is not None and not isinstance(text, str):
-            raise PayloadError(f"the {name} of a block is {shown(text)}, where a string belongs")
+        text = string_at(start, name, f"the {name} of a block")
         self._texts[name] = Text()
         self._texts[name].add(text or "")
 
@@ -207,16 +205,3 @@ def says_more(ordered: list[Block]) -> bool:
             return True
         before, place = rank, block.index
     return False
-
-
-def listed(value: Any) -> list[Any]:
-    """Return a list of content as it came, or none for null.
-
-    Raises:
-        PayloadError: it is something else.
-    """
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise PayloadError(f"the content of a message is {shown(value)}, where a list belongs")
-    return value

@@ -9,22 +9,21 @@ than changed.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from streamkit.dialects.anthropic_accumulator import Accumulator
 from streamkit.dialects.layout import pieces
-from streamkit.errors import DialectError, UsageError
-from streamkit.transcript import Chunk, Transcript
-from streamkit.wire.sse import ServerSentEvent, SSEDecoder, SSEEncoder
+from streamkit.dialects.writing import carried, synthetic
+from streamkit.errors import UsageError
+from streamkit.wire.sse import ServerSentEvent, SSEEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streamkit.completion import Choice, Completion, ToolCall
     from streamkit.dialects.layout import Layout
+    from streamkit.transcript import Transcript
 
 __all__ = ["emit"]
 
@@ -48,6 +47,8 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
     Raises:
         UsageError: the dialect cannot carry the completion; the message names what it cannot.
     """
+    from streamkit.dialects.anthropic_messages import Reader
+
     if not completion.ended:
         raise UsageError("anthropic_messages cannot carry a completion that has not ended")
     if len(completion.choices) != 1:
@@ -65,33 +66,8 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
         ]
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"anthropic_messages cannot carry the completion: it is no JSON ({error})") from None
-    body = b"".join(chunks)
-    _check(completion, body)
-    return Transcript.from_chunks(
-        [Chunk(chunk) for chunk in ([body] if layout.chunk == "whole" else chunks)],
-        dialect="anthropic_messages",
-        synthetic=True,
-    )
-
-
-def _check(completion: Completion, body: bytes) -> None:
-    """Raise UsageError where a body does not accumulate to the completion, and name the field."""
-    accumulator = Accumulator()
-    try:
-        for event in SSEDecoder().feed(body):
-            accumulator.feed(event)
-    except DialectError as error:
-        raise UsageError(f"anthropic_messages cannot carry the completion: {error}") from None
-    read = accumulator.completion()
-    if read == completion:
-        return
-    wanted, found = completion.choices[0], read.choices[0]
-    for where, one, other in (("choices[0].", wanted, found), ("", completion, read)):
-        for field in dataclasses.fields(one):
-            old, new = getattr(one, field.name), getattr(other, field.name)
-            if old != new:
-                what = f"{where}{field.name} {old!r:.200}: it would be read as {new!r:.200}"
-                raise UsageError(f"anthropic_messages cannot carry {what}")
+    transcript = synthetic(chunks, "anthropic_messages", "text/event-stream", whole=layout.chunk == "whole")
+    return carried("anthropic_messages", completion, transcript, Reader())
 
 
 def _payloads(completion: Completion, choice: Choice, layout: Layout) -> Iterator[Json]:

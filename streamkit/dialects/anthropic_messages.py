@@ -14,16 +14,13 @@ way back is in `anthropic_emit`.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from streamkit.dialects.anthropic_accumulator import Accumulator
-from streamkit.errors import TruncatedStreamError
-from streamkit.wire.sse import SSEDecoder
+from streamkit.dialects.detection import asked, first_payloads, says_nothing
+from streamkit.dialects.reader import EventReader
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.completion import Completion
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
@@ -39,24 +36,14 @@ class AnthropicMessages:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request went to the Messages API, or the first payload begins a message of it."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/v1/messages"):
-                return True
-            if path.endswith(":streamRawPredict") and "/publishers/anthropic/" in path:
-                return True
-        for event in SSEDecoder().feed(transcript.body[:65536]):
-            try:
-                payload = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(payload, dict):
-                continue
+        path = asked(transcript)
+        if path.endswith("/v1/messages") or (path.endswith(":streamRawPredict") and "/publishers/anthropic/" in path):
+            return True
+        for event, payload in first_payloads(transcript):
             kind = payload.get("type", event.event)
             if kind == "message_start":
                 return isinstance(payload.get("message"), dict)
-            if payload and kind not in ("ping", "keepalive", "error") and "error" not in payload:
+            if payload and not says_nothing({"type": kind, **payload}):
                 return False  # the payload of another API
         return False
 
@@ -79,48 +66,8 @@ class AnthropicMessages:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out: the decoder and the accumulator behind one `feed`.
-
-    It can be copied (`copy.deepcopy`) at any point of a stream.
-    """
+class Reader(EventReader):
+    """The reader of `anthropic_messages`."""
 
     def __init__(self) -> None:
-        self._decoder = SSEDecoder()
-        self._accumulator = Accumulator()
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an error event.
-            PayloadError: an event that breaks the rules of the API.
-        """
-        for event in self._decoder.feed(data):
-            self._accumulator.feed(event)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._decoder.close()
-
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no stop reason and no message_stop came" if completion.choices else "no message_start came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+        super().__init__(Accumulator())

@@ -17,18 +17,18 @@ base64. It is not detected as this dialect, and read as such it is a PayloadErro
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.bedrock_converse_blocks import Blocks, field
+from streamkit.dialects.bedrock_converse_blocks import Blocks
+from streamkit.dialects.detection import HEAD, asked
+from streamkit.dialects.payloads import loads, required, short, wrong
+from streamkit.dialects.reader import Fold, StreamReader
 from streamkit.dialects.text import repaired, shown
-from streamkit.errors import DialectError, MessageError, PayloadError, ProviderError, TruncatedStreamError
+from streamkit.errors import MessageError, PayloadError, ProviderError
 from streamkit.wire.eventstream import EventStreamDecoder, Message
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
 
@@ -63,16 +63,14 @@ class BedrockConverse:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request asked for a ConverseStream, or a message near the beginning is one of its events."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/converse-stream"):
-                return True
-            if path.endswith("/invoke-with-response-stream"):
-                return False
+        path = asked(transcript)
+        if path.endswith("/converse-stream"):
+            return True
+        if path.endswith("/invoke-with-response-stream"):
+            return False
         decoder = EventStreamDecoder()
         try:
-            messages = decoder.feed(transcript.body[:65536])
+            messages = decoder.feed(transcript.body[:HEAD])
         except MessageError:
             return False
         kinds = [kind for message in messages if (kind := message.text(":event-type")) != "initial-response"]
@@ -97,71 +95,33 @@ class BedrockConverse:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out: the decoder and the accumulator behind one `feed`.
+class Reader(StreamReader):
+    """The reader of `bedrock_converse`."""
 
-    It can be copied (`copy.deepcopy`) at any point of a stream.
-    """
+    _checked = True
 
     def __init__(self) -> None:
-        self._decoder = EventStreamDecoder()
-        self._accumulator = Accumulator()
+        super().__init__(EventStreamDecoder(), Accumulator())
 
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an exception of the service.
-            PayloadError: a message that is broken, or no event.
-        """
-        self._accumulator.check()
-        try:
-            messages = self._decoder.feed(data)
-        except MessageError:
-            messages = []
-        for message in messages:
-            self._accumulator.feed(message)
-        if isinstance(self._decoder.error, MessageError):  # found behind the last good message of this very chunk
-            self._accumulator.fail(self._decoder.error)
+    def _check_wire(self) -> None:
+        if self._decoder.error is not None:
+            raise self._decoder.error
 
     def close(self) -> None:
         """End the stream."""
         if self._decoder.error is None:
             self._decoder.close()
 
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no messageStop came" if self._accumulator.messages else "no message at all came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished message"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+    def _rest(self) -> str:
+        discarded = self._decoder.discarded
+        return f"the last {discarded} bytes are an unfinished message" if discarded else ""
 
 
-class Accumulator:
-    """Fold of ConverseStream messages into a Completion.
-
-    Attributes:
-        messages: how many messages were taken.
-    """
+class Accumulator(Fold):
+    """Fold of ConverseStream messages into a Completion."""
 
     def __init__(self) -> None:
-        self.messages = 0
-        self._error: DialectError | None = None
+        super().__init__()
         self._begun = False
         self._blocks = Blocks()
         self._role: str | None = None
@@ -172,33 +132,11 @@ class Accumulator:
         self._extra: dict[str, Any] = {}
         self._unknown: list[Any] = []
 
-    def feed(self, message: Message) -> None:
-        """Take one message.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        return "no messageStop came" if self.events else "no message at all came"
 
-        Raises:
-            ProviderError: the message is an exception.
-            PayloadError: it is no event of the dialect, or stands where it cannot.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        try:
-            self._message(message)
-        except DialectError as error:
-            self.fail(error)
-
-    def fail(self, error: DialectError) -> None:
-        """Raise an error that breaks the stream, now and from every later call."""
-        self._error = error
-        error.partial = self.completion()
-        raise error
-
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _message(self, message: Message) -> None:
-        self.messages += 1
+    def _read(self, message: Message) -> dict[str, Any] | None:
         kind = message.text(":message-type")
         if kind in ("exception", "error"):
             raise _provider_error(message)
@@ -212,10 +150,11 @@ class Accumulator:
         if event not in _EVENTS:
             if event != "initial-response":
                 self._unknown.append({"event": event, "payload": _lenient(message.payload)})
-            return
-        self._event(event, _payload(message.payload))
+            return None
+        return _payload(message.payload)
 
-    def _event(self, event: str, payload: dict[str, Any]) -> None:
+    def _take(self, payload: dict[str, Any], message: Message) -> None:
+        event = message.text(":event-type") or ""
         if self._stop_reason is not None and event != "metadata":
             raise PayloadError(f"{event} after messageStop")
         self._begun = True
@@ -223,7 +162,7 @@ class Accumulator:
         if event == "messageStart":
             if self._role is not None:
                 raise PayloadError("a second messageStart")
-            self._role = field(payload, "role", str)
+            self._role = required(payload, "role", str)
         elif event == "contentBlockStart":
             unknown = self._blocks.start(payload)
         elif event == "contentBlockDelta":
@@ -231,9 +170,9 @@ class Accumulator:
         elif event == "contentBlockStop":
             self._blocks.stop(payload)
         elif event == "messageStop":
-            reason = field(payload, "stopReason", str)
+            reason = required(payload, "stopReason", str)
             if not reason:
-                raise PayloadError("stopReason is empty")
+                raise wrong("stopReason is empty", payload, "stopReason")
             self._stop_reason = reason
             more = payload.get("additionalModelResponseFields")
             if more is not None:
@@ -250,7 +189,7 @@ class Accumulator:
 
     def _metadata(self, payload: dict[str, Any]) -> None:
         if payload.get("usage") is not None:
-            self._usage = field(payload, "usage", dict)
+            self._usage = required(payload, "usage", dict)
         tier = payload.get("serviceTier")
         if isinstance(tier, dict) and isinstance(tier.get("type"), str):
             self._service_tier = tier["type"]
@@ -285,7 +224,7 @@ class Accumulator:
 
 def _payload(data: bytes) -> dict[str, Any]:
     try:
-        payload = json.loads(data.decode(), parse_constant=_refuse_constant)
+        payload = loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"the message's payload is not JSON ({error}): {data[:200]!r}") from None
     if not isinstance(payload, dict):
@@ -301,18 +240,13 @@ def _lenient(data: bytes) -> Any:
         return data.decode("utf-8", "replace")
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _provider_error(message: Message) -> ProviderError:
     kinds = [message.text(name) for name in (":exception-type", ":error-code", ":event-type")]
     code = next((kind for kind in kinds if kind), None)
     payload = _lenient(message.payload)
     said = payload.get("message", payload.get("Message")) if isinstance(payload, dict) else payload
     text = said if isinstance(said, str) and said else message.text(":error-message") or shown(payload)
-    if len(text) > 200:
-        text = text[:200] + "..."
-    return ProviderError(
-        f"the provider reported an error: {text}" + (f" ({code})" if code else ""), code=code, payload=payload
-    )
+    said = f"the provider reported an error: {short(text)}" + (f" ({code})" if code else "")
+    found = ProviderError(said, code=code, payload=payload)
+    found.path = "$" if isinstance(payload, dict) else None
+    return found

@@ -13,27 +13,14 @@ import binascii
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.dialects.payloads import required, wrong
 from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
-from streamkit.errors import PayloadError
 
-__all__ = ["Blocks", "field", "members"]
+__all__ = ["Blocks", "members"]
 
-_KINDS = {dict: "an object", str: "a string", int: "a whole number", list: "a list"}
 _NO_CALL = {"text", "reasoningContent", "toolResult", "citation", "image"}  # deltas that no call can have
 #: The type of a call that the provider runs itself.
 SERVER_CALL = "server_tool_use"
-
-
-def field(holder: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a field that must be there.
-
-    Raises:
-        PayloadError: it is not there, or of another type.
-    """
-    value = holder.get(name)
-    if type(value) is not kind:
-        raise PayloadError(f"{name} is {shown(value)}, where {_KINDS[kind]} belongs")
-    return value
 
 
 def members(union: dict[str, Any]) -> dict[str, Any]:
@@ -67,17 +54,18 @@ class _Block:
         unknown: dict[str, Any] = {}
         for key, value in members(delta).items():
             if self.call is not None and key in _NO_CALL:
-                raise PayloadError(f"a delta of {key[:40]!r} in block {self.index}, which is a tool call")
+                raise wrong(f"a delta of {key[:40]!r} in block {self.index}, which is a tool call", delta, key)
             if key == "text":
-                self.text.add(field(delta, key, str))
+                self.text.add(required(delta, key, str))
             elif key == "toolUse":
                 if self.call is None:
-                    raise PayloadError(f"arguments in block {self.index}, which no contentBlockStart made a tool call")
-                self.input.add(field(field(delta, key, dict), "input", str))
+                    text = f"arguments in block {self.index}, which no contentBlockStart made a tool call"
+                    raise wrong(text, delta, key)
+                self.input.add(required(required(delta, key, dict), "input", str))
             elif key == "reasoningContent":
-                unknown |= self._reasoning(field(delta, key, dict))
+                unknown |= self._reasoning(required(delta, key, dict))
             elif key == "toolResult":
-                self.results.extend(field(delta, key, list))
+                self.results.extend(required(delta, key, list))
             else:
                 unknown[key] = value
         return unknown
@@ -86,14 +74,14 @@ class _Block:
         rest = {}
         for key, value in members(content).items():
             if key == "text":
-                self.reasoning.add(field(content, key, str))
+                self.reasoning.add(required(content, key, str))
             elif key == "signature":
-                self.signature.add(field(content, key, str))
+                self.signature.add(required(content, key, str))
             elif key == "redactedContent":
                 try:
-                    self.redacted.append(base64.b64decode(field(content, key, str), validate=True))
+                    self.redacted.append(base64.b64decode(required(content, key, str), validate=True))
                 except (binascii.Error, ValueError):
-                    raise PayloadError(f"redactedContent is no base64: {shown(value)}") from None
+                    raise wrong(f"redactedContent is no base64: {shown(value)}", content, key) from None
             else:
                 rest[key] = value
         return {"reasoningContent": rest} if rest else {}
@@ -140,18 +128,19 @@ class Blocks:
         """Take a contentBlockStart; return the members of its `start` that are not known."""
         block = self._block(payload)
         if not block.empty:
-            raise PayloadError(f"block {block.index} begins a second time")
+            raise wrong(f"block {block.index} begins a second time", payload, "contentBlockIndex")
         block.empty = False
-        start = members(field(payload, "start", dict))
+        start = required(payload, "start", dict)
         unknown = {}
-        for key, value in start.items():
+        for key, value in members(start).items():
             if key == "toolUse":
-                call = members(field(start, key, dict))
-                block.call = {**call, "name": field(call, "name", str), "toolUseId": field(call, "toolUseId", str)}
+                call = required(start, key, dict)
+                known = {name: required(call, name, str) for name in ("name", "toolUseId")}
+                block.call = {**members(call), **known}
             elif key == "toolResult":
-                block.result = members(field(start, key, dict))
+                block.result = members(required(start, key, dict))
             elif key == "image":
-                self._images[block.index] = dict(field(start, key, dict))
+                self._images[block.index] = dict(required(start, key, dict))
             else:
                 unknown[key] = value
         return unknown
@@ -160,13 +149,14 @@ class Blocks:
         """Take a contentBlockDelta; return the members of its `delta` that are not known."""
         block = self._block(payload)
         block.empty = False
-        unknown = block.delta(field(payload, "delta", dict))
+        delta = required(payload, "delta", dict)
+        unknown = block.delta(delta)
         if "citation" in unknown:
-            citation = field(unknown, "citation", dict)
+            citation = required(delta, "citation", dict)
             self._citations.append({"index": block.index, "citation": citation})
         if "image" in unknown:
             image = self._images.setdefault(block.index, {})
-            image.setdefault("deltas", []).append(field(unknown, "image", dict))
+            image.setdefault("deltas", []).append(required(delta, "image", dict))
         return {key: value for key, value in unknown.items() if key not in ("citation", "image")}
 
     def stop(self, payload: dict[str, Any]) -> None:
@@ -176,14 +166,14 @@ class Blocks:
         block.empty = False
 
     def _block(self, payload: dict[str, Any]) -> _Block:
-        index = field(payload, "contentBlockIndex", int)
+        index = required(payload, "contentBlockIndex", int)
         if index < 0:
-            raise PayloadError(f"contentBlockIndex is {index}")
+            raise wrong(f"contentBlockIndex is {index}", payload, "contentBlockIndex")
         block = self._blocks.get(index)
         if block is None:
             block = self._blocks[index] = _Block(index)
         elif block.stopped:
-            raise PayloadError(f"block {index} goes on after its contentBlockStop")
+            raise wrong(f"block {index} goes on after its contentBlockStop", payload, "contentBlockIndex")
         return block
 
     def build(self, trouble: str | None, empty_trouble: str | None) -> dict[str, Any]:

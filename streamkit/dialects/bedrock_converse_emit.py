@@ -13,8 +13,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import pieces
-from streamkit.errors import DialectError, UsageError
-from streamkit.transcript import Ending, ResponseHead, Transcript
+from streamkit.dialects.writing import carried, synthetic
+from streamkit.errors import UsageError
 from streamkit.wire.eventstream import Header, Message, encode
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from streamkit.completion import Choice, Completion
     from streamkit.dialects.layout import Layout
+    from streamkit.transcript import Transcript
 
 __all__ = ["CONTENT_TYPE", "emit", "event"]
 
@@ -60,31 +61,8 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
         raise UsageError("a text holds half a surrogate pair, which no stream can carry") from None
     except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise UsageError(f"something in the completion's extra is not of the dialect's shape: {error!r}") from None
-    reader = Reader()
-    try:
-        reader.feed(b"".join(messages))
-        reader.close()
-        result = reader.result()
-    except DialectError as error:
-        raise UsageError(f"a ConverseStream cannot carry the completion: {error}") from None
-    if result != completion:
-        raise UsageError(f"a ConverseStream cannot carry {_difference(completion, result)}")
-    return Transcript.from_chunks(
-        messages if layout.chunk == "event" else [b"".join(messages)],
-        head=ResponseHead(headers=(("content-type", CONTENT_TYPE),)),
-        ending=Ending.COMPLETE,
-        dialect="bedrock_converse",
-        synthetic=True,
-    )
-
-
-def _difference(wanted: Completion, got: Completion) -> str:
-    for name in ("id", "model", "created", "system_fingerprint", "service_tier", "usage", "extra"):
-        if getattr(wanted, name) != getattr(got, name):
-            return f"{name} {getattr(wanted, name)!r}"[:200]
-    choice, made = wanted.choices[0], got.choices[0]
-    different = [name for name in choice.__dataclass_fields__ if getattr(choice, name) != getattr(made, name)]
-    return ", ".join(f"{name} {getattr(choice, name)!r}"[:200] for name in different) + " of the choice"
+    transcript = synthetic(messages, "bedrock_converse", CONTENT_TYPE, whole=layout.chunk == "whole")
+    return carried("bedrock_converse", completion, transcript, Reader())
 
 
 def _padded(payload: dict[str, Any], number: int) -> dict[str, Any]:

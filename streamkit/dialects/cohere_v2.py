@@ -19,15 +19,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.cohere_v2_parts import Calls, Contents, optional, required
+from streamkit.dialects.cohere_v2_parts import Calls, Contents
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.openai_errors import is_error, provider_error
+from streamkit.dialects.payloads import object_at, optional, required, wrong
+from streamkit.dialects.reader import EventAccumulator, EventReader
 from streamkit.dialects.text import Text, repaired
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
+from streamkit.errors import ProviderError
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
@@ -62,12 +63,10 @@ class CohereV2:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request went to Cohere's `/v2/chat`, or the first payload is one of its events."""
-        request = transcript.request
-        if request is not None:
-            host, _, path = request.url.split("?")[0].partition("://")[2].partition("/")
-            if "cohere" in host.lower() and path.rstrip("/").endswith("v2/chat"):
-                return True
-        for event in SSEDecoder().feed(transcript.body[:65536]):
+        host, _, path = asked(transcript).partition("://")[2].partition("/")
+        if "cohere" in host.lower() and path.endswith("v2/chat"):
+            return True
+        for event in SSEDecoder().feed(transcript.body[:HEAD]):
             try:
                 payload = json.loads(event.data)
             except (ValueError, RecursionError):
@@ -106,66 +105,18 @@ def _is_event(payload: dict[str, Any]) -> bool:
     return isinstance(delta, dict) and isinstance(delta.get("message"), dict)
 
 
-class Reader:
-    """Bytes in, Completion out: the decoder and the accumulator behind one `feed`.
-
-    It can be copied (`copy.deepcopy`) at any point of a stream.
-    """
+class Reader(EventReader):
+    """The reader of `cohere_v2`."""
 
     def __init__(self) -> None:
-        self._decoder = SSEDecoder()
-        self._accumulator = Accumulator()
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: the stream reports an error.
-            PayloadError: an event that is no payload, or stands where it cannot.
-        """
-        self._accumulator.check()
-        for event in self._decoder.feed(data):
-            self._accumulator.feed(event)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._decoder.close()
-
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no message-end came" if self._accumulator.payloads else "no event at all came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+        super().__init__(Accumulator())
 
 
-class Accumulator:
-    """Fold of chat events into a Completion.
-
-    Attributes:
-        done: `[DONE]` came; whatever follows it is ignored.
-        payloads: how many payloads were taken.
-    """
+class Accumulator(EventAccumulator):
+    """Fold of chat events into a Completion."""
 
     def __init__(self) -> None:
-        self.done = False
-        self.payloads = 0
-        self._error: DialectError | None = None
+        super().__init__()
         self._begun = self._started = self._ended = False
         self._id: str | None = None
         self._role: str | None = None
@@ -181,92 +132,61 @@ class Accumulator:
         self._debug: list[Any] = []
         self._unknown: list[Any] = []
 
-    def feed(self, event: ServerSentEvent) -> None:
-        """Take one event.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        return "no message-end came" if self.payloads else "no event at all came"
 
-        Raises:
-            ProviderError: the event reports an error.
-            PayloadError: the event's data is not UTF-8, not JSON, or no event of the dialect at this place.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        if self.done or not event.data.strip():
-            return
-        if event.data.strip() == "[DONE]":
-            self.done = True
-            return
-        try:
-            self._event(event)
-        except DialectError as error:
-            self._error = error
-            error.partial = self.completion()
-            raise
-
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _event(self, event: ServerSentEvent) -> None:
-        if event.lossy:
-            raise PayloadError(f"the event's data is not UTF-8: {event.data[:200]}")
-        try:
-            payload = json.loads(event.data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise PayloadError(f"the event's data is not JSON ({error}): {event.data[:200]}") from None
-        if not isinstance(payload, dict):
-            raise PayloadError(f"the event's data is JSON, but no object: {event.data[:200]}")
-        self.payloads += 1
+    def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
         kind = payload.get("type")
         untyped = not isinstance(kind, str) and (is_error(payload) or payload.get("message"))
         if event.event == "error" or kind == "error" or untyped:
             raise provider_error(payload)
         if isinstance(kind, str) and kind in _KNOWN:
-            self._payload(kind, {key: value for key, value in payload.items() if key != "type" and value is not None})
+            self._payload(kind, payload)
         else:
             self._unknown.append(payload)
 
     def _payload(self, kind: str, payload: dict[str, Any]) -> None:
         if self._ended and kind != "debug":
-            raise PayloadError(f"{kind} after message-end")
+            raise wrong(f"{kind} after message-end", payload, "type")
         for key, value in payload.items():
-            if key not in _KNOWN[kind]:
+            if key not in _KNOWN[kind] and key != "type" and value is not None:
                 self._extra[key] = value
         if kind == "debug":
             self._debug.append(payload.get("prompt"))
             return
         self._begun = True
-        index = optional(payload, "index", int)
-        delta = optional(payload, "delta", dict) or {}
+        optional(payload, "index", int)
+        delta = object_at(payload, "delta")
         self._id = self._id or optional(payload, "id", str)
         if kind == "message-end":
             self._end(delta)
             return
-        message = optional(delta, "message", dict) or {}
+        message = object_at(delta, "message")
         if kind == "message-start":
-            self._start(message)
+            self._start(payload, message)
         elif kind == "content-start":
-            self._contents.start(index, required(message, "content", dict))
+            self._contents.start(payload, required(message, "content", dict))
         elif kind == "content-delta":
-            self._contents.delta(index, required(message, "content", dict))
-            if "logprobs" in payload:
+            self._contents.delta(payload, required(message, "content", dict))
+            if payload.get("logprobs") is not None:
                 self._logprobs.append(payload["logprobs"])
         elif kind == "content-end":
-            self._contents.end(index)
+            self._contents.end(payload)
         elif kind == "tool-plan-delta":
             self._plan.add(required(message, "tool_plan", str))
         elif kind == "tool-call-start":
-            self._calls.start(index, required(message, "tool_calls", dict))
+            self._calls.start(payload, required(message, "tool_calls", dict))
         elif kind == "tool-call-delta":
-            self._calls.delta(index, required(message, "tool_calls", dict))
+            self._calls.delta(payload, required(message, "tool_calls", dict))
         elif kind == "tool-call-end":
-            self._calls.end(index)
+            self._calls.end(payload)
         elif kind == "citation-start":
             self._citations.append(required(message, "citations", dict))
 
-    def _start(self, message: dict[str, Any]) -> None:
+    def _start(self, payload: dict[str, Any], message: dict[str, Any]) -> None:
         if self._started:
-            raise PayloadError("a second message-start")
+            raise wrong("a second message-start", payload, "type")
         self._started = True
         self._role = optional(message, "role", str)
         plan = optional(message, "tool_plan", str)
@@ -285,11 +205,13 @@ class Accumulator:
         error = delta.get("error")
         if error:
             said = error if isinstance(error, str) else json.dumps(error)
-            raise ProviderError(
+            found = ProviderError(
                 f"the provider reported an error: {said[:200]} ({self._finish_reason})",
                 code=self._finish_reason,
                 payload=delta,
             )
+            found.site = (delta, "error")
+            raise found
 
     def completion(self) -> Completion:
         """Return what there is so far."""
@@ -324,7 +246,3 @@ class Accumulator:
             ended=ended,
             extra=repaired(rest),
         )
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

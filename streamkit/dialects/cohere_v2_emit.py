@@ -11,8 +11,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import pieces
-from streamkit.errors import DialectError, UsageError
-from streamkit.transcript import Ending, Transcript
+from streamkit.dialects.writing import carried, synthetic
+from streamkit.errors import UsageError
 from streamkit.wire.sse import ServerSentEvent, SSEEncoder
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from streamkit.completion import Choice, Completion, ToolCall
     from streamkit.dialects.layout import Layout
+    from streamkit.transcript import Transcript
 
 __all__ = ["emit"]
 
@@ -48,30 +49,8 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
         chunks.append(encoder.encode(ServerSentEvent(data="[DONE]")))
     except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise UsageError(f"something in the completion's extra is not of the dialect's shape: {error!r}") from None
-    reader = Reader()
-    try:
-        reader.feed(b"".join(chunks))
-        reader.close()
-        result = reader.result()
-    except DialectError as error:
-        raise UsageError(f"a Cohere stream cannot carry the completion: {error}") from None
-    if result != completion:
-        raise UsageError(f"a Cohere stream cannot carry {_difference(completion, result)}")
-    return Transcript.from_chunks(
-        chunks if layout.chunk == "event" else [b"".join(chunks)],
-        ending=Ending.COMPLETE,
-        dialect="cohere_v2",
-        synthetic=True,
-    )
-
-
-def _difference(wanted: Completion, got: Completion) -> str:
-    for name in ("id", "model", "created", "system_fingerprint", "service_tier", "usage", "extra"):
-        if getattr(wanted, name) != getattr(got, name):
-            return f"{name} {getattr(wanted, name)!r}"[:200]
-    choice, made = wanted.choices[0], got.choices[0]
-    different = [name for name in choice.__dataclass_fields__ if getattr(choice, name) != getattr(made, name)]
-    return ", ".join(f"{name} {getattr(choice, name)!r}"[:200] for name in different) + " of the choice"
+    transcript = synthetic(chunks, "cohere_v2", "text/event-stream", whole=layout.chunk == "whole")
+    return carried("cohere_v2", completion, transcript, Reader())
 
 
 def _payloads(completion: Completion, layout: Layout) -> Iterator[_Payload]:

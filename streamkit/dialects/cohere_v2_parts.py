@@ -9,34 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
-from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
-from streamkit.errors import PayloadError
+from streamkit.dialects.payloads import object_at, required, string_at, wrong
+from streamkit.dialects.text import Text, pair_surrogates, repaired
 
-__all__ = ["Calls", "Contents", "optional", "required"]
+__all__ = ["Calls", "Contents"]
 
-_KINDS = {dict: "an object", str: "a string", int: "a whole number"}
 _TEXTS = ("text", "thinking")
-
-
-def required(holder: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a field that must be there.
-
-    Raises:
-        PayloadError: it is not there, or of another type.
-    """
-    value = holder.get(name)
-    if type(value) is not kind:
-        raise PayloadError(f"{name} is {shown(value)}, where {_KINDS[kind]} belongs")
-    return value
-
-
-def optional(holder: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a field, or None where it is not there or null.
-
-    Raises:
-        PayloadError: it is of another type.
-    """
-    return None if holder.get(name) is None else required(holder, name, kind)
 
 
 class _Part:
@@ -65,9 +43,10 @@ class _Parts:
         self._by_index: dict[int, _Part] = {}
         self._open: dict[int, _Part] = {}  # by number
 
-    def _begin(self, index: int | None) -> _Part:
+    def _begin(self, event: dict[str, Any]) -> _Part:
+        index = event.get("index")
         if index is not None and index in self._by_index:
-            raise PayloadError(f"{self.what} {index} begins a second time")
+            raise wrong(f"{self.what} {index} begins a second time", event, "index")
         part = _Part(len(self._parts), index)
         self._parts.append(part)
         self._open[part.number] = part
@@ -75,25 +54,26 @@ class _Parts:
             self._by_index[index] = part
         return part
 
-    def _find(self, index: int | None) -> _Part | None:
+    def _find(self, event: dict[str, Any]) -> _Part | None:
+        index = event.get("index")
         if index is not None:
             part = self._by_index.get(index)
             if part is not None and part.ended:
-                raise PayloadError(f"{self.what} {index} goes on after its end")
+                raise wrong(f"{self.what} {index} goes on after its end", event, "index")
             return part
         if len(self._open) > 1:
-            raise PayloadError(f"an event without an index may belong to any {self.what} of {len(self._open)}")
+            raise wrong(f"an event without an index may belong to any {self.what} of {len(self._open)}", event)
         return next(iter(self._open.values()), None)
 
-    def end(self, index: int | None) -> None:
+    def end(self, event: dict[str, Any]) -> None:
         """Take the event that ends a part.
 
         Raises:
             PayloadError: there is none that it could end.
         """
-        part = self._find(index)
+        part = self._find(event)
         if part is None:
-            raise PayloadError(f"the end of {self.what} {index}, which never began")
+            raise wrong(f"the end of {self.what} {event.get('index')}, which never began", event, "index")
         part.ended = True
         del self._open[part.number]
 
@@ -109,19 +89,21 @@ class Contents(_Parts):
 
     what = "content block"
 
-    def start(self, index: int | None, content: dict[str, Any]) -> None:
-        """Take the content of a content-start."""
-        part = self._begin(index)
-        part.kind = optional(content, "type", str)
-        self._add(part, {key: value for key, value in content.items() if key != "type"})
+    def start(self, event: dict[str, Any], content: dict[str, Any]) -> None:
+        """Take a content-start and its content."""
+        part = self._begin(event)
+        part.kind = string_at(content, "type")
+        self._add(part, content, known=("type",))
 
-    def delta(self, index: int | None, content: dict[str, Any]) -> None:
-        """Take the content of a content-delta; one that opens its block is let pass."""
-        self._add(self._find(index) or self._begin(index), content)
+    def delta(self, event: dict[str, Any], content: dict[str, Any]) -> None:
+        """Take a content-delta and its content; one that opens its block is let pass."""
+        self._add(self._find(event) or self._begin(event), content)
 
     @staticmethod
-    def _add(part: _Part, content: dict[str, Any]) -> None:
+    def _add(part: _Part, content: dict[str, Any], known: tuple[str, ...] = ()) -> None:
         for name, value in content.items():
+            if name in known:
+                continue
             if name in _TEXTS and value is not None:
                 text = required(content, name, str)
                 if text or part.kind in (None, name):
@@ -148,23 +130,23 @@ class Calls(_Parts):
 
     what = "tool call"
 
-    def start(self, index: int | None, entry: dict[str, Any]) -> None:
-        """Take the call of a tool-call-start."""
-        function = optional(entry, "function", dict) or {}
-        part = self._begin(index)
-        part.id = optional(entry, "id", str) or ""
-        part.kind = optional(entry, "type", str)
-        part.name = optional(function, "name", str) or ""
-        part.arguments.add(optional(function, "arguments", str) or "")
+    def start(self, event: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Take a tool-call-start and its call."""
+        function = object_at(entry, "function")
+        part = self._begin(event)
+        part.id = string_at(entry, "id") or ""
+        part.kind = string_at(entry, "type")
+        part.name = string_at(function, "name") or ""
+        part.arguments.add(string_at(function, "arguments") or "")
         part.extra = {key: value for key, value in entry.items() if key not in ("id", "type", "function")}
 
-    def delta(self, index: int | None, entry: dict[str, Any]) -> None:
-        """Take the call of a tool-call-delta."""
-        part = self._find(index)
+    def delta(self, event: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Take a tool-call-delta and its call."""
+        part = self._find(event)
         if part is None:
-            raise PayloadError(f"arguments of tool call {index}, which never began")
-        function = optional(entry, "function", dict) or {}
-        part.arguments.add(optional(function, "arguments", str) or "")
+            raise wrong(f"arguments of tool call {event.get('index')}, which never began", event, "index")
+        function = object_at(entry, "function")
+        part.arguments.add(string_at(function, "arguments") or "")
 
     def build(self, trouble: str | None, empty_trouble: str | None) -> tuple[ToolCall, ...]:
         """Return the calls, by index.

@@ -24,16 +24,26 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.gemini_calls import FunctionCalls
 from streamkit.dialects.gemini_frames import Frame, Frames
 from streamkit.dialects.openai_errors import provider_error
-from streamkit.dialects.payloads import compact, list_at, number_at, object_at, payload, short, string_at
+from streamkit.dialects.payloads import (
+    compact,
+    list_at,
+    misplaced,
+    number_at,
+    object_at,
+    objects_at,
+    payload,
+    short,
+    string_at,
+)
+from streamkit.dialects.reader import Fold, StreamReader
 from streamkit.dialects.text import Text, repaired, shown
-from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
+from streamkit.errors import PayloadError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
 
@@ -46,7 +56,6 @@ _NO_REASON = {None, "", "FINISH_REASON_UNSPECIFIED"}
 _NO_BLOCK = {None, "", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 # A first payload of more than the bytes that detection looks at: an image, for one.
 _BEGINNING = re.compile(rb'\s*(?:\[\s*|data:\s*)\{\s*"(?:candidates|promptFeedback)"\s*:')
-_SEEN = 65536
 
 
 class Gemini:
@@ -57,10 +66,9 @@ class Gemini:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the request asked for such a stream, or its first payload is a response of Gemini's."""
-        request = transcript.request
-        if request is not None and request.url.split("?")[0].rstrip("/").endswith(":streamGenerateContent"):
+        if asked(transcript).endswith(":streamGenerateContent"):
             return True
-        head = transcript.body[:_SEEN]
+        head = transcript.body[:HEAD]
         try:
             frames = Frames().feed(head)
         except PayloadError:
@@ -101,60 +109,31 @@ class Gemini:
         return emit(completion, layout, wire)
 
 
-class Reader:
-    """Bytes in, Completion out. It can be copied (`copy.deepcopy`) at any point of a stream."""
+class Reader(StreamReader):
+    """The reader of `gemini`."""
+
+    _checked = True
 
     def __init__(self) -> None:
-        self._frames = Frames()
-        self._accumulator = Accumulator()
+        super().__init__(Frames(), Accumulator())
 
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an error payload.
-            PayloadError: something that is no payload.
-        """
-        self._accumulator.check()
-        try:
-            for frame in self._frames.feed(data):
-                self._accumulator.feed(frame)
-            self._frames.check()
-        except PayloadError as error:
-            self._accumulator.fail(error)
-            raise
+    def _check_wire(self) -> None:
+        self._decoder.check()
 
     def close(self) -> None:
         """End the stream."""
+        if self._accumulator.broken:
+            return
         try:
-            self._accumulator.unfinished = self._frames.close()
-        except PayloadError as error:
-            self._accumulator.fail(error)
+            self._accumulator.unfinished = self._decoder.close()
+        except PayloadError as fault:
+            self._broken(fault)
 
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "a candidate has no finish reason" if completion.choices else "no candidate came"
-        if self._accumulator.unfinished:
-            what = self._accumulator.unfinished
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+    def _broken(self, fault: PayloadError) -> None:
+        self._accumulator.fail(fault, offset=self._decoder.placed(fault))
 
 
-class Accumulator:
+class Accumulator(Fold):
     """Fold of payloads into a Completion.
 
     Attributes:
@@ -162,8 +141,8 @@ class Accumulator:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.unfinished = ""
-        self._error: DialectError | None = None
         self._candidates: dict[int, _Candidate] = {}
         self._usage: dict[str, Any] | None = None
         self._id: str | None = None
@@ -171,42 +150,23 @@ class Accumulator:
         self._blocked: str | None = None
         self._extra: dict[str, Any] = {}
 
-    def feed(self, frame: Frame) -> None:
-        """Take one payload.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        lacks = "a candidate has no finish reason" if completion.choices else "no candidate came"
+        return self.unfinished or lacks
 
-        Raises:
-            ProviderError: it reports an error.
-            PayloadError: it is not UTF-8, not JSON, or not of the shape of a payload.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
+    def _read(self, frame: Frame) -> dict[str, Any] | None:
         if frame.data.strip() in ("", b"", "[DONE]"):  # gateways add the last one; it says nothing here
-            return
-        try:
-            if frame.lossy:
-                raise PayloadError("the event's data is not UTF-8")
-            value = payload(frame.data, "the payload")
-            if value.get("error"):
-                raise provider_error(value)
-            if frame.bare:
-                raise PayloadError(f"a bare object, where an event or an array belongs: {shown(value)}")
-            self._payload(value)
-        except DialectError as error:
-            self.fail(error)
-            raise
+            return None
+        if frame.lossy:
+            raise PayloadError("the event's data is not UTF-8")
+        return payload(frame.data, "the payload")
 
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def fail(self, error: DialectError) -> None:
-        """Take an error as the one that broke the stream."""
-        if self._error is None:
-            self._error = error
-        error.partial = self.completion()
-
-    def _payload(self, value: dict[str, Any]) -> None:
+    def _take(self, value: dict[str, Any], frame: Frame) -> None:
+        if value.get("error"):
+            raise provider_error(value)
+        if frame.bare:
+            raise PayloadError(f"a bare object, where an event or an array belongs: {shown(value)}")
         if not _OURS & value.keys():
             return  # a ping or another foreign event
         identity, model = string_at(value, "responseId"), string_at(value, "modelVersion")
@@ -221,11 +181,7 @@ class Accumulator:
         for key, item in value.items():
             if key not in _KNOWN_PAYLOAD and item is not None:
                 self._extra[key] = item
-        for entry in list_at(value, "candidates"):
-            if entry is None:
-                continue
-            if not isinstance(entry, dict):
-                raise PayloadError(f"a candidate is {shown(entry)}, where an object belongs")
+        for entry in objects_at(value, "candidates", "a candidate"):
             index = number_at(entry, "index") or 0
             self._candidates.setdefault(index, _Candidate(index)).take(entry)
 
@@ -269,9 +225,9 @@ class _Candidate:
         role = string_at(content, "role")
         self.role = self.role or role or ""
         said = False
-        for part in list_at(content, "parts"):
+        for number, part in enumerate(list_at(content, "parts")):
             if not isinstance(part, dict):
-                raise PayloadError(f"a part is {shown(part)}, where an object belongs")
+                raise misplaced(content["parts"], number, dict, "a part")
             said = self._part(part) or said
         reason = string_at(entry, "finishReason")
         if reason not in _NO_REASON:

@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
-from streamkit.dialects.payloads import MOST_DEPTH, compact, list_at, object_at, string_at
+from streamkit.dialects.payloads import MOST_DEPTH, compact, list_at, misplaced, object_at, string_at
 from streamkit.dialects.text import Text, merge_extra, pair_surrogates, repaired, shown
 from streamkit.errors import PayloadError
 
@@ -127,9 +127,9 @@ class FunctionCalls:
             if call.args is not None:
                 call.problem = call.problem or "its arguments came twice"
             call.args = object_at(entry, "args")
-        for partial in list_at(entry, "partialArgs"):
+        for number, partial in enumerate(list_at(entry, "partialArgs")):
             if not isinstance(partial, dict):
-                raise PayloadError(f"an entry of partialArgs is {shown(partial)}, where an object belongs")
+                raise misplaced(entry["partialArgs"], number, dict, "an entry of partialArgs")
             call.take_partial(partial)
         call.open = bool(entry.get("willContinue"))
         for key, value in entry.items():

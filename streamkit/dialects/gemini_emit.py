@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import Layout, pieces
-from streamkit.dialects.payloads import carried, synthetic, written
+from streamkit.dialects.writing import carried, synthetic, written
 from streamkit.errors import UsageError
 from streamkit.wire.sse import ServerSentEvent, SSEEncoder
 
@@ -37,14 +37,7 @@ def emit(completion: Completion, layout: Layout, wire: str) -> Transcript:
     blocks = _events(payloads, layout) if wire == "sse" else _array(payloads, layout)
     kind = "text/event-stream" if wire == "sse" else "application/json; charset=UTF-8"
     transcript = synthetic(blocks, "gemini", kind, whole=layout.chunk == "whole")
-
-    def read(made: Transcript) -> Completion:
-        reader = Reader()
-        reader.feed(made.body)
-        reader.close()
-        return reader.result()
-
-    return carried("gemini", completion, transcript, read)
+    return carried("gemini", completion, transcript, Reader())
 
 
 def _events(payloads: list[dict[str, Any]], layout: Layout) -> list[bytes]:

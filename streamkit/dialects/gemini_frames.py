@@ -48,30 +48,38 @@ class Frames:
 
     Attributes:
         shape: "sse", "array", "bare", or "" while it is not known.
+        position: how many bytes were taken.
     """
 
     def __init__(self) -> None:
         self.shape = ""
+        self.position = 0
+        self._events_at = 0  # where in the body the events begin
+        self._array_at = 0  # where in the body the array begins; a bare object has no bracket before it
         self._start = b""  # what is held back of a beginning that tells nothing yet
         self._begun = False  # past the place where a byte order mark may stand
         self._events = SSEDecoder()
         self._array = JSONArrayDecoder()
         self._line_start = True
 
-    def feed(self, data: Buffer) -> list[Frame]:
+    def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[Frame]:
         """Take the next bytes and return the payloads that they complete.
+
+        Args:
+            data: the bytes.
+            offsets: where given, gets for each payload where in the body it begins, or its event does, in bytes.
 
         Raises:
             PayloadError: the array is none; as `JSONArrayDecoder.feed` raises it.
         """
         chunk = as_bytes(data, "feed()")
+        self.position += len(chunk)
         if not self.shape:
             chunk = self._look(chunk)
         if not chunk:
             return []
-        if self.shape == "sse":
-            return self._sse(chunk)
-        return self._elements(chunk)
+        offsets = [] if offsets is None else offsets
+        return self._sse(chunk, offsets) if self.shape == "sse" else self._elements(chunk, offsets)
 
     def check(self) -> None:
         """Raise what is wrong with the array after the elements that `feed` returned."""
@@ -109,11 +117,17 @@ class Frames:
             self._start = lead
             return b""
         self.shape = {b"[": "array", b"{": "bare"}.get(solid[:1], "sse")
+        rest = lead + solid
+        self._events_at = self._array_at = self.position - len(rest)
         if self.shape == "bare":
-            self._array.feed(b"[")
-        return lead + solid
+            self._open_array()
+        return rest
 
-    def _sse(self, chunk: bytes) -> list[Frame]:
+    def _open_array(self) -> None:
+        self._array.feed(b"[")
+        self._array_at -= 1
+
+    def _sse(self, chunk: bytes, offsets: list[int]) -> list[Frame]:
         bare = b""
         if self._line_start and chunk[:1] in (b"{", b"["):
             chunk, bare = b"", chunk
@@ -123,25 +137,36 @@ class Frames:
                 chunk, bare = chunk[: found.start() + 1], chunk[found.start() + 1 :]
         if chunk:
             self._line_start = chunk[-1] in b"\r\n"
-        frames = [Frame(event.data, event.lossy) for event in self._events.feed(chunk)]
+        known = len(offsets)
+        frames = [Frame(event.data, event.lossy) for event in self._events.feed(chunk, offsets)]
+        if frames:
+            offsets[known:] = [self._events_at + offset for offset in offsets[known:]]
         if bare:
             self.shape = "bare"
+            self._array_at = self.position - len(bare)
             if bare[:1] == b"{":
-                self._array.feed(b"[")
-            frames.extend(self._elements(bare))
+                self._open_array()
+            frames.extend(self._elements(bare, offsets))
         return frames
 
-    def _elements(self, chunk: bytes) -> list[Frame]:
+    def _elements(self, chunk: bytes, offsets: list[int]) -> list[Frame]:
         bare = self.shape == "bare"
         if bare and self._array.elements:
             return []  # the object was there; what follows it belongs to nothing
+        places: list[int] = []
         try:
-            found = self._array.feed(chunk)
+            found = self._array.feed(chunk, places)
         except PayloadError:
             if bare and self._array.elements:
                 return []
             raise
-        return [Frame(element, bare=bare) for element in (found[:1] if bare else found)]
+        most = 1 if bare else len(found)
+        offsets.extend(self._array_at + place for place in places[:most])
+        return [Frame(element, bare=bare) for element in found[:most]]
+
+    def placed(self, fault: PayloadError) -> int | None:
+        """Return where in the body the fault is that `feed` or `check` raised, in bytes."""
+        return None if fault.offset is None else self._array_at + fault.offset
 
 
 def _indented(blank: bytes) -> bool:

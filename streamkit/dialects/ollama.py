@@ -17,18 +17,30 @@ is true on the last one, which holds `done_reason` (since 0.1.38) and the counts
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, ToolCall, argument_problem
+from streamkit.dialects.detection import HEAD, asked
 from streamkit.dialects.openai_errors import provider_error
-from streamkit.dialects.payloads import compact, list_at, number_at, object_at, payload, short, string_at
+from streamkit.dialects.payloads import (
+    compact,
+    list_at,
+    misplaced,
+    number_at,
+    object_at,
+    objects_at,
+    optional,
+    payload,
+    short,
+    string_at,
+)
+from streamkit.dialects.reader import Fold, StreamReader
 from streamkit.dialects.text import Text, merge_extra, pair_surrogates, repaired, shown
-from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
+from streamkit.errors import DialectError, PayloadError
 from streamkit.wire.ndjson import NDJSONDecoder
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
 
@@ -42,7 +54,6 @@ _KNOWN_MESSAGE = {"role", "content", "thinking", "tool_calls"}
 _KNOWN_CALL = {"id", "type", "function"}
 _KNOWN_FUNCTION = {"index", "name", "arguments"}
 _COMPLETE = {None, "stop", "tool_calls"}
-_SEEN = 65536  # bytes that detection looks at
 
 
 class Ollama:
@@ -53,20 +64,18 @@ class Ollama:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the first line is one of chat or generate, or is an error that they answered with."""
-        request = transcript.request
-        path = request.url.split("?")[0].rstrip("/") if request is not None else ""
-        asked = path.endswith(("/api/chat", "/api/generate"))
-        head = transcript.body[:_SEEN]
+        ours = asked(transcript).endswith(("/api/chat", "/api/generate"))
+        head = transcript.body[:HEAD]
         lines = NDJSONDecoder().feed(head + (b"\n" if len(head) == len(transcript.body) else b""))
         if not lines:
-            return asked and not head.strip()
+            return ours and not head.strip()
         try:
             first = payload(lines[0], "the line")
         except PayloadError:
             return False
         if isinstance(first.get("done"), bool):
             return isinstance(first.get("message"), dict) or isinstance(first.get("response"), str)
-        return asked and "error" in first
+        return ours and "error" in first
 
     def reader(self) -> Reader:
         """Return a new reader."""
@@ -88,58 +97,25 @@ class Ollama:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out. It can be copied (`copy.deepcopy`) at any point of a stream."""
+class Reader(StreamReader):
+    """The reader of `ollama`."""
 
     def __init__(self) -> None:
-        self._decoder = NDJSONDecoder()
-        self._accumulator = Accumulator()
-        self._closed = False
+        super().__init__(NDJSONDecoder(), Accumulator())
         self._unfinished = b""
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: a line that reports an error.
-            PayloadError: a line that is none of this dialect.
-        """
-        for line in self._decoder.feed(data):
-            self._accumulator.feed(line)
 
     def close(self) -> None:
         """End the stream. A last line without its line end counts if it is whole."""
-        if self._closed:
-            return
-        self._closed = True
-        for line in self._decoder.close():
-            if not self._accumulator.take_last(line):
+        offsets: list[int] = []
+        for line, offset in zip(self._decoder.close(offsets), offsets, strict=True):
+            if not self._accumulator.take_last(line, offset):
                 self._unfinished = line
 
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no line with done: true came" if self._accumulator.lines else "no line came"
-        if self._unfinished:
-            what += f", and the last {len(self._unfinished)} bytes are an unfinished line"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+    def _rest(self) -> str:
+        return f"the last {len(self._unfinished)} bytes are an unfinished line" if self._unfinished else ""
 
 
-class Accumulator:
+class Accumulator(Fold):
     """Fold of lines into a Completion.
 
     Attributes:
@@ -148,9 +124,9 @@ class Accumulator:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.done = False
         self.lines = 0
-        self._error: DialectError | None = None
         self._role = ""
         self._content = Text()
         self._thinking = Text()
@@ -162,60 +138,44 @@ class Accumulator:
         self._message_extra: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
 
-    def feed(self, line: bytes) -> None:
-        """Take one line.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        return "no line with done: true came" if completion.choices else "no line came"
 
-        Raises:
-            ProviderError: it reports an error.
-            PayloadError: it is not UTF-8, not JSON, not of the shape of a line, or follows the last one.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        try:
-            self._take(payload(line, "the line"))
-        except DialectError as error:
-            self._fail(error)
-            raise
-
-    def take_last(self, line: bytes) -> bool:
+    def take_last(self, line: bytes, offset: int) -> bool:
         """Take the last line of a body, which has no line end; return whether it was whole.
 
         What is wrong with a whole one is raised by `check`.
+
+        Args:
+            line: the line.
+            offset: where in the body it begins, in bytes.
         """
         if self._error is not None:
             return True
         try:
-            value = payload(line, "the line")
+            self._read(line)
         except PayloadError:
             if not self.done:
                 return False
-            self._fail(PayloadError(f"something follows the last line: {short(line.decode('utf-8', 'replace'))}"))
+            text = short(line.decode("utf-8", "replace"))
+            self.fail(PayloadError(f"something follows the last line: {text}"), offset=offset)
             return True
-        try:
-            self._take(value)
-        except DialectError as error:
-            self._fail(error)
+        with suppress(DialectError):
+            self.feed(line, offset)
         return True
 
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
+    def _read(self, line: bytes) -> dict[str, Any]:
+        return payload(line, "the line")
 
-    def _fail(self, error: DialectError) -> None:
-        self._error = error
-        error.partial = self.completion()
-
-    def _take(self, line: dict[str, Any]) -> None:
+    def _take(self, line: dict[str, Any], event: bytes) -> None:
         if line.get("error"):
             raise provider_error(line)
         if self.done:
             raise PayloadError(f"a line follows the one with done: true: {shown(line)}")
         if not {"message", "response", "done"} & line.keys():
             raise PayloadError(f"this is no line of an answer: {shown(line)}")
-        done = line.get("done")
-        if done is not None and not isinstance(done, bool):
-            raise PayloadError(f"done is {shown(done)}, where true or false belongs")
+        done = optional(line, "done", bool)
         self.lines += 1
         model = string_at(line, "model")
         self._model = self._model or model or None
@@ -232,8 +192,8 @@ class Accumulator:
         ):
             if piece is not None:
                 text.add(piece)
-        for entry in [*list_at(message, "tool_calls"), *list_at(line, "tool_calls")]:
-            if entry is not None:
+        for holder in (message, line):
+            for entry in objects_at(holder, "tool_calls"):
                 self._calls.append(_call(entry))
         if line.get("logprobs") is not None:
             self._logprobs = self._logprobs or []
@@ -279,10 +239,8 @@ class Accumulator:
         )
 
 
-def _call(entry: Any) -> ToolCall:
+def _call(entry: dict[str, Any]) -> ToolCall:
     """Return the call of one entry of `tool_calls`, not yet judged."""
-    if not isinstance(entry, dict):
-        raise PayloadError(f"an entry of tool_calls is {shown(entry)}, where an object belongs")
     function = object_at(entry, "function")
     arguments = function.get("arguments")
     if arguments is None:
@@ -290,7 +248,7 @@ def _call(entry: Any) -> ToolCall:
     elif isinstance(arguments, dict):
         arguments = compact(arguments)
     elif not isinstance(arguments, str):
-        raise PayloadError(f"arguments is {shown(arguments)}, where an object belongs")
+        raise misplaced(function, "arguments", dict)
     extra = {key: value for key, value in entry.items() if key not in _KNOWN_CALL and value is not None}
     inner = {key: value for key, value in function.items() if key not in _KNOWN_FUNCTION and value is not None}
     return ToolCall(

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import Layout, pieces
-from streamkit.dialects.payloads import carried, synthetic, written
+from streamkit.dialects.writing import carried, synthetic, written
 from streamkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,14 +46,7 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
     if layout.keep_alive:
         blocks = [part for block in blocks for part in (b"\n", block)]
     transcript = synthetic(blocks, "ollama", "application/x-ndjson", whole=layout.chunk == "whole")
-
-    def read(made: Transcript) -> Completion:
-        reader = Reader()
-        reader.feed(made.body)
-        reader.close()
-        return reader.result()
-
-    return carried("ollama", completion, transcript, read)
+    return carried("ollama", completion, transcript, Reader())
 
 
 def _messages(choice: Choice, layout: Layout) -> list[dict[str, Any]]:

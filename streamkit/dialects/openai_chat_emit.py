@@ -17,6 +17,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import Layout, pieces
+from streamkit.dialects.writing import read_back
 from streamkit.errors import DialectError, UsageError
 from streamkit.transcript import ResponseHead, Transcript
 from streamkit.wire.sse import ServerSentEvent, SSEEncoder
@@ -103,11 +104,8 @@ def difference(expected: Any, actual: Any, place: str = "") -> str | None:
 def _read_back(body: bytes, completion: Completion) -> None:
     from streamkit.dialects.openai_chat import Reader
 
-    reader = Reader()
     try:
-        reader.feed(body)
-        reader.close()
-        found = difference(completion, reader.result())
+        found = difference(completion, read_back(Reader(), body))
     except DialectError as error:
         found = f"the stream reads as {type(error).__name__}: {error}"
     if found is not None:

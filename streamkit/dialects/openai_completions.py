@@ -10,27 +10,23 @@ A choice with a `delta` is chat's, whatever its payload calls itself, and is ref
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.openai_errors import is_error, provider_error
-from streamkit.dialects.payloads import list_at, number_at, object_at, payload, string_at
-from streamkit.dialects.text import Text, merge_extra, repaired, shown
-from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
-from streamkit.wire.sse import SSEDecoder
+from streamkit.dialects.detection import asked, first_payloads, says_nothing
+from streamkit.dialects.openai_choices import ChoicesAccumulator
+from streamkit.dialects.payloads import number_at, payload, short, string_at, wrong
+from streamkit.dialects.reader import EventReader
+from streamkit.dialects.text import Text, merge_extra, repaired
+from streamkit.errors import PayloadError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
 
 __all__ = ["Accumulator", "OpenAICompletions", "Reader"]
 
-_KNOWN_PAYLOAD = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
-_NOISE = {"obfuscation"}  # padding against traffic analysis; says nothing
 _KNOWN_CHOICE = {"index", "text", "finish_reason", "logprobs"}
 
 
@@ -42,18 +38,10 @@ class OpenAICompletions:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether a payload near the beginning is a text completion, or the request asked for one."""
-        request = transcript.request
-        if request is not None:
-            path = request.url.split("?")[0].rstrip("/")
-            if path.endswith("/completions"):
-                return not path.endswith("/chat/completions")
-        for event in SSEDecoder().feed(transcript.body[:65536]):
-            try:
-                value = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(value, dict):
-                continue
+        path = asked(transcript)
+        if path.endswith("/completions"):
+            return not path.endswith("/chat/completions")
+        for _, value in first_payloads(transcript):
             choices = value.get("choices")
             if isinstance(choices, list) and choices:
                 first = choices[0]
@@ -63,8 +51,7 @@ class OpenAICompletions:
                     and isinstance(first.get("text"), str)
                     and "delta" not in first
                 )
-            foreign = value.get("type") in ("ping", "keepalive", "error") or "error" in value
-            if value and choices != [] and not foreign:
+            if choices != [] and not says_nothing(value):
                 return False  # the payload of another API
         return False
 
@@ -88,115 +75,28 @@ class OpenAICompletions:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out. It can be copied (`copy.deepcopy`) at any point of a stream."""
+class Reader(EventReader):
+    """The reader of `openai_completions`."""
 
     def __init__(self) -> None:
-        self._decoder = SSEDecoder()
-        self._accumulator = Accumulator()
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an error payload.
-            PayloadError: an event that is no payload.
-        """
-        for event in self._decoder.feed(data):
-            self._accumulator.feed(event)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._decoder.close()
-
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no finish reason and no [DONE] came" if completion.choices else "no choice came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+        super().__init__(Accumulator())
 
 
-class Accumulator:
-    """Fold of text completion payloads into a Completion.
-
-    Attributes:
-        done: `[DONE]` came; whatever follows it is ignored.
-    """
+class Accumulator(ChoicesAccumulator):
+    """Fold of text completion payloads into a Completion."""
 
     def __init__(self) -> None:
-        self.done = False
-        self._error: DialectError | None = None
+        super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._usage: dict[str, Any] | None = None
-        self._first: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
 
-    def feed(self, event: ServerSentEvent) -> None:
-        """Take one event.
+    def _parsed(self, event: ServerSentEvent) -> dict[str, Any]:
+        if event.lossy:
+            raise PayloadError(f"the event's data is not UTF-8: {short(event.data)}")
+        return payload(event.data, "the event's data")
 
-        Raises:
-            ProviderError: the event reports an error.
-            PayloadError: the event's data is not UTF-8, not JSON, or not of the shape of a payload.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        if self.done or not event.data.strip():
-            return
-        if event.data.strip() == "[DONE]":
-            self.done = True
-            return
-        try:
-            if event.lossy:
-                raise PayloadError("the event's data is not UTF-8")
-            value = payload(event.data, "the event's data")
-            if event.event == "error" or is_error(value):
-                raise provider_error(value)
-            self._payload(value)
-        except DialectError as error:
-            self._error = error
-            error.partial = self.completion()
-            raise
-
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _payload(self, value: dict[str, Any]) -> None:
-        if value.get("choices") is None and "object" not in value and "usage" not in value:
-            return  # a ping or another foreign event
-        for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
-            if value.get(name) and name not in self._first:
-                self._first[name] = value[name]
-        usage = object_at(value, "usage")
-        if usage or (self._usage is None and value.get("usage") is not None):
-            self._usage = usage
-        for key, item in value.items():
-            if key not in _KNOWN_PAYLOAD and key not in _NOISE and item is not None:
-                self._extra[key] = item
-        for entry in list_at(value, "choices"):
-            if not entry:
-                continue
-            if not isinstance(entry, dict):
-                raise PayloadError(f"an entry of choices is {shown(entry)}, where an object belongs")
-            index = number_at(entry, "index") or 0
-            self._choices.setdefault(index, _Choice(index)).take(entry)
+    def _choice(self, entry: dict[str, Any]) -> None:
+        index = number_at(entry, "index") or 0
+        self._choices.setdefault(index, _Choice(index)).take(entry)
 
     def completion(self) -> Completion:
         """Return what there is so far."""
@@ -223,7 +123,7 @@ class _Choice:
 
     def take(self, entry: dict[str, Any]) -> None:
         if entry.get("delta") is not None:
-            raise PayloadError("a choice holds a delta: this is a stream of chat completions")
+            raise wrong("a choice holds a delta: this is a stream of chat completions", entry, "delta")
         text = string_at(entry, "text")
         if text is not None:
             self.text.add(text)

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.layout import Layout, pieces
-from streamkit.dialects.payloads import carried, synthetic, written
+from streamkit.dialects.writing import carried, synthetic, written
 from streamkit.errors import UsageError
 from streamkit.wire.sse import ServerSentEvent, SSEEncoder
 
@@ -57,14 +57,7 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
             blocks.append(encoder.comment("keep-alive"))
         blocks.append(encoder.encode(ServerSentEvent(data=data)))
     transcript = synthetic(blocks, "openai_completions", "text/event-stream", whole=layout.chunk == "whole")
-
-    def read(made: Transcript) -> Completion:
-        reader = Reader()
-        reader.feed(made.body)
-        reader.close()
-        return reader.result()
-
-    return carried("openai_completions", completion, transcript, read)
+    return carried("openai_completions", completion, transcript, Reader())
 
 
 def _entries(choice: Choice, layout: Layout) -> list[dict[str, Any]]:

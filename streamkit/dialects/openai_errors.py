@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamkit.dialects.payloads import short
 from streamkit.dialects.text import shown
 from streamkit.errors import ProviderError
 
@@ -29,15 +30,17 @@ def provider_error(payload: dict[str, Any]) -> ProviderError:
     inner = payload.get("error")
     error = inner if isinstance(inner, dict) else payload
     errors = payload.get("errors")
+    site: tuple[Any, str | int | None] = (payload, "error" if inner else None)
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
         error = errors[0]
+        site = (error, None)
     code = error.get("code") or error.get("status") or error.get("type")
     said = inner if isinstance(inner, str) else error.get("message") or error.get("detail")
     message = said if isinstance(said, str) else shown(said or error)
-    if len(message) > 200:
-        message = message[:200] + "..."
-    return ProviderError(
-        f"the provider reported an error: {message}" + (f" ({code})" if code else ""),
+    found = ProviderError(
+        f"the provider reported an error: {short(message)}" + (f" ({code})" if code else ""),
         code=code if isinstance(code, str | int) else None,
         payload=payload,
     )
+    found.site = site
+    return found

@@ -25,24 +25,24 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Completion
+from streamkit.dialects.detection import HEAD, asked, first_payloads, says_nothing
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_responses_choice import COMPLETED, REQUEST_DEFAULTS, build_choice
-from streamkit.dialects.openai_responses_item import index_of, object_of, string_of
+from streamkit.dialects.openai_responses_item import index_of
 from streamkit.dialects.openai_responses_items import Items
+from streamkit.dialects.payloads import list_at, object_at, required, short, wrong
+from streamkit.dialects.reader import EventAccumulator, EventReader
 from streamkit.dialects.text import repaired, shown
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
+from streamkit.errors import PayloadError, ProviderError
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
 
 __all__ = ["Accumulator", "OpenAIResponses", "Reader"]
 
-_HEAD = 65536
 _DEPTH = 100  # levels of nesting; real payloads hold JSON schemas of some twenty
 _LIFECYCLE = ("created", "queued", "in_progress")
 _TERMINAL = ("completed", "incomplete", "failed", "cancelled")
@@ -81,24 +81,16 @@ class OpenAIResponses:
 
     def detect(self, transcript: Transcript) -> bool:
         """Say whether the first payloads are events of a response, or the request asked for one."""
-        request = transcript.request
-        if request is not None and request.url.split("?")[0].rstrip("/").endswith("/responses"):
+        if asked(transcript).endswith("/responses"):
             return True
-        head = transcript.body[:_HEAD]
-        events = SSEDecoder().feed(head)
-        for event in events:
-            try:
-                payload = json.loads(event.data)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(payload, dict):
-                continue
+        for _, payload in first_payloads(transcript):
             kind = payload.get("type")
             if isinstance(kind, str) and kind.startswith("response."):
                 return True
-            foreign = kind in ("ping", "keepalive", "error") or "error" in payload
-            if payload and not foreign:
+            if not says_nothing(payload):
                 return False  # the payload of another API
+        head = transcript.body[:HEAD]
+        events = SSEDecoder().feed(head)
         # The first event repeats the request's instructions and tools, and may be larger than what is looked at.
         return not events and re.match(rb'\s*(event: ?response\.|data: ?\{"type": ?"response\.)', head) is not None
 
@@ -121,69 +113,23 @@ class OpenAIResponses:
         return emit(completion, layout)
 
 
-class Reader:
-    """Bytes in, Completion out: the decoder and the accumulator behind one `feed`.
-
-    It can be copied (`copy.deepcopy`) at any point of a stream.
-    """
+class Reader(EventReader):
+    """The reader of `openai_responses`."""
 
     def __init__(self) -> None:
-        self._decoder = SSEDecoder()
-        self._accumulator = Accumulator()
-
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes of the body.
-
-        Raises:
-            ProviderError: an error of the provider.
-            PayloadError: an event that is no payload.
-        """
-        for event in self._decoder.feed(data):
-            self._accumulator.feed(event)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._decoder.close()
-
-    def result(self) -> Completion:
-        """Return the completion.
-
-        Raises:
-            TruncatedStreamError: the stream ended early.
-            DialectError: what `feed` raised, again.
-        """
-        self._accumulator.check()
-        completion = self._accumulator.completion()
-        if completion.ended:
-            return completion
-        what = "no terminal event (response.completed or response.incomplete) came"
-        if not self._accumulator.payloads:
-            what = "no event at all came"
-        if self._decoder.discarded:
-            what += f", and the last {self._decoder.discarded} bytes are an unfinished event"
-        error = TruncatedStreamError(f"the stream ended early: {what}")
-        error.partial = completion
-        raise error
-
-    def snapshot(self) -> Completion:
-        """Return what there is so far."""
-        return self._accumulator.completion()
+        super().__init__(Accumulator())
 
 
-class Accumulator:
+class Accumulator(EventAccumulator):
     """Fold of Responses events into a Completion.
 
     Attributes:
-        payloads: how many payloads were taken.
-        done: `[DONE]` came; whatever follows it is ignored.
         finish_reason: "completed", or why the response is incomplete; None before the terminal event.
     """
 
     def __init__(self) -> None:
-        self.payloads = 0
-        self.done = False
+        super().__init__()
         self.finish_reason: str | None = None
-        self._error: DialectError | None = None
         self._items = Items()
         self._created: str | None = None
         self._spoken = False
@@ -191,44 +137,15 @@ class Accumulator:
         self._usage: dict[str, Any] | None = None
         self._extra: dict[str, Any] = {}
 
-    def feed(self, event: ServerSentEvent) -> None:
-        """Take one event.
+    def missing(self, completion: Completion) -> str:
+        """Return what a stream that ended early lacks, in words."""
+        if not self.payloads:
+            return "no event at all came"
+        return "no terminal event (response.completed or response.incomplete) came"
 
-        Raises:
-            ProviderError: the event reports an error.
-            PayloadError: the event's data is not UTF-8, not JSON, or not of the shape of a payload.
-                Both hold the completion so far as `partial`, and both are raised again by every later call.
-        """
-        self.check()
-        if self.done or not event.data.strip():
-            return
-        if event.data.strip() == "[DONE]":
-            self.done = True
-            return
-        try:
-            self._event(event)
-        except DialectError as error:
-            self._error = error
-            error.partial = self.completion()
-            raise
-
-    def check(self) -> None:
-        """Raise the error that broke the stream, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def _event(self, event: ServerSentEvent) -> None:
-        if event.lossy:
-            raise PayloadError(f"the event's data is not UTF-8: {_short(event.data)}")
-        try:
-            payload = json.loads(event.data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise PayloadError(f"the event's data is not JSON ({error}): {_short(event.data)}") from None
-        if not isinstance(payload, dict):
-            raise PayloadError(f"the event's data is JSON, but no object: {_short(event.data)}")
+    def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
         if _too_deep(payload):
             raise PayloadError(f"the event's data is nested deeper than {_DEPTH} levels")
-        self.payloads += 1
         kind = payload.get("type")
         if kind is None and event.event.startswith("response."):
             kind = event.event
@@ -236,13 +153,13 @@ class Accumulator:
             raise provider_error(payload)
         if isinstance(kind, str) and kind.startswith("response."):
             self._spoken = True
-            self._take(kind.removeprefix("response."), payload)
+            self._event(kind.removeprefix("response."), payload)
         elif is_error(payload):
             raise provider_error(payload)
         elif "choices" in payload or "object" in payload:
-            raise PayloadError(f"a payload of another API: {_short(event.data)}")
+            raise PayloadError(f"a payload of another API: {short(event.data)}")
 
-    def _take(self, kind: str, payload: dict[str, Any]) -> None:
+    def _event(self, kind: str, payload: dict[str, Any]) -> None:
         """Take an event of the response, by its type without "response."."""
         if kind == "rate_limits.updated" and payload.get("rate_limits"):
             self._extra["rate_limits"] = payload["rate_limits"]
@@ -264,7 +181,7 @@ class Accumulator:
                 item = self._items.addressed(payload, "message")
                 item.annotate(index_of(payload, "content_index") or 0, annotation)
         elif kind in ("audio.delta", "audio.transcript.delta"):
-            self._audio(kind, string_of(payload.get("delta"), f"the delta of {kind}"))
+            self._audio(kind, required(payload, "delta", str, f"the delta of {kind}"))
         else:
             name, _, step = kind.rpartition(".")
             if step in ("delta", "done") and name in _TEXTS:
@@ -272,21 +189,25 @@ class Accumulator:
             elif step in ("added", "done") and name in _PARTS:
                 owner, where, number = _PARTS[name]
                 item = self._items.addressed(payload, owner)
-                item.take_part(where, index_of(payload, number) or 0, payload.get("part"), whole=step == "done")
+                item.take_part(where, index_of(payload, number) or 0, payload, "part", whole=step == "done")
 
     def _text(self, name: str, step: str, payload: dict[str, Any]) -> None:
         owner, where, leaf, number, field = _TEXTS[name]
-        value = payload.get("delta" if step == "delta" else field)
+        key = "delta" if step == "delta" else field
+        value = payload.get(key)
         item = self._items.addressed(payload, owner)
         part = (index_of(payload, number) or 0) if number else 0
         if isinstance(value, dict) and where == "arguments":  # the first MCP events held the object itself
             value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        elif value is not None or step == "delta":
+            value = required(payload, key, str, f"the {'delta' if step == 'delta' else 'text'} of {name}")
+        text: str = value or ""
         if name == "output_text":
             item.add_logprobs(part, payload.get("logprobs"), whole=step == "done")
         if step == "delta":
-            item.add((where, part, leaf), string_of(value, f"the delta of {name}"))
+            item.add((where, part, leaf), text)
         else:
-            item.fill((where, part, leaf), "" if value is None else string_of(value, f"the text of {name}"))
+            item.fill((where, part, leaf), text)
 
     def _audio(self, kind: str, delta: str) -> None:
         """Keep audio as it came: each piece of data is base64 of its own, the transcript is one text."""
@@ -300,34 +221,31 @@ class Accumulator:
         response = payload.get("response")
         identity = response.get("id") if isinstance(response, dict) else None
         if self._created is not None and identity and identity != self._created:
-            raise PayloadError(f"another response begins in the stream of {shown(self._created)}: {shown(identity)}")
+            text = f"another response begins in the stream of {shown(self._created)}: {shown(identity)}"
+            raise wrong(text, response, "id")
         if self._items and self.finish_reason is None:
-            raise PayloadError(f"the response begins again in the middle: {shown(identity)}")
+            raise wrong(f"the response begins again in the middle: {shown(identity)}", payload, "type")
         if identity and self._created is None:
-            self._created = string_of(identity, "the id of a response")
+            self._created = required(payload["response"], "id", str, "the id of a response")
         if self.finish_reason is None:
             self._lifecycle(payload, final=False)
 
     def _lifecycle(self, payload: dict[str, Any], *, final: bool) -> dict[str, Any]:
-        response = payload.get("response")
-        response = {} if response is None else object_of(response, "response")
+        response = object_at(payload, "response")
         for name, value in response.items():
             if value is None or name == "output":
                 continue
             if name in ("id", "model", "service_tier", "status"):
-                string_of(value, f"{name} of a response")
+                required(response, name, str, f"{name} of a response")
             if name == "id" and self._response.get("id"):
                 continue
             if name == "usage":
-                self._usage = object_of(value, "usage")
+                self._usage = required(response, "usage", dict)
             self._response[name] = value
         for name, value in payload.items():
             if name not in _NOISE and value is not None:
                 self._extra[name] = value
-        output = response.get("output")
-        if output is not None and not isinstance(output, list):
-            raise PayloadError(f"output is {shown(output)}, where a list belongs")
-        self._items.snapshot(output or [], final=final)
+        self._items.snapshot(list_at(response, "output"), final=final)
         return response
 
     def _end(self, kind: str, payload: dict[str, Any]) -> None:
@@ -342,7 +260,9 @@ class Accumulator:
         if "cancelled" in (kind, status):
             self.finish_reason = "cancelled"
         elif "incomplete" in (kind, status) or reason:
-            self.finish_reason = string_of(reason, "the reason of incomplete_details") if reason else "incomplete"
+            if reason:
+                required(response["incomplete_details"], "reason", str, "the reason of incomplete_details")
+            self.finish_reason = reason or "incomplete"
         else:
             self.finish_reason = COMPLETED
 
@@ -382,11 +302,3 @@ def _too_deep(payload: dict[str, Any]) -> bool:
         if not level:
             return False
     return True
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "..."

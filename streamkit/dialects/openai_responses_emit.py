@@ -9,7 +9,6 @@ refused, and never altered.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass, field
 from itertools import count, zip_longest
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from streamkit.dialects.layout import pieces
 from streamkit.dialects.openai_responses_choice import COMPLETED, REQUEST_DEFAULTS
 from streamkit.dialects.openai_responses_item import CALLS
-from streamkit.errors import DialectError, UsageError
-from streamkit.transcript import Transcript
+from streamkit.dialects.writing import carried, synthetic
+from streamkit.errors import UsageError
 from streamkit.wire.sse import ServerSentEvent, SSEEncoder
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from streamkit.completion import Choice, Completion, ToolCall
     from streamkit.dialects.layout import Layout
+    from streamkit.transcript import Transcript
 
 __all__ = ["emit"]
 
@@ -83,6 +83,8 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
     Raises:
         UsageError: the completion holds what a response cannot carry; the message names it.
     """
+    from streamkit.dialects.openai_responses import Reader
+
     choice = _only_choice(completion)
     items = _output(completion, choice)
     extra = dict(completion.extra)
@@ -95,9 +97,7 @@ def emit(completion: Completion, layout: Layout) -> Transcript:
     steps.append((f"response.{ended['status']}", {"response": ended}))
     if limits is not None:
         steps.append(("response.rate_limits.updated", {"rate_limits": limits}))
-    transcript = _transcript(steps, layout)
-    _check(completion, transcript)
-    return transcript
+    return carried("openai_responses", completion, _transcript(steps, layout), Reader())
 
 
 def _only_choice(completion: Completion) -> Choice:
@@ -284,11 +284,7 @@ def _transcript(steps: list[_Step], layout: Layout) -> Transcript:
         if number and layout.keep_alive:
             chunks.append(_event(encoder, "keepalive", len(chunks), {}))
         chunks.append(_event(encoder, kind, len(chunks), more))
-    if layout.chunk == "whole":
-        chunks = [b"".join(chunks)]
-    return Transcript.from_chunks(
-        chunks, chunks_recorded=False, dialect="openai_responses", synthetic=True, source="emitted from a completion"
-    )
+    return synthetic(chunks, "openai_responses", "text/event-stream", whole=layout.chunk == "whole")
 
 
 def _event(encoder: SSEEncoder, kind: str, number: int, more: dict[str, Any]) -> bytes:
@@ -298,28 +294,3 @@ def _event(encoder: SSEEncoder, kind: str, number: int, more: dict[str, Any]) ->
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"the completion holds what is no JSON: {error}") from None
     return encoder.encode(ServerSentEvent(kind, data))
-
-
-def _check(completion: Completion, transcript: Transcript) -> None:
-    """Raise UsageError, with the field's name, where the transcript does not give the completion back."""
-    from streamkit.dialects.openai_responses import Reader
-
-    reader = Reader()
-    try:
-        reader.feed(transcript.body)
-        reader.close()
-        back = reader.result()
-    except DialectError as error:
-        raise UsageError(f"a response cannot carry this completion: {error}") from None
-    if back == completion:
-        return
-    for mine, other in ((completion, back), (completion.choices[0], back.choices[0])):
-        for one in dataclasses.fields(mine):
-            sent, read = getattr(mine, one.name), getattr(other, one.name)
-            if one.name != "choices" and sent != read:
-                raise UsageError(f"a response cannot carry {one.name} {_brief(sent)}: it would read as {_brief(read)}")
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:200] + "..."

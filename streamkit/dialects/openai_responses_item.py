@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from streamkit.dialects.payloads import child, misplaced, required, string_at, wrong
 from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
-from streamkit.errors import PayloadError
 
-__all__ = ["CALLS", "Item", "index_of", "object_of", "string_of"]
+__all__ = ["CALLS", "Item", "index_of"]
 
 CALLS = ("function_call", "custom_tool_call")
 _LISTS = ("content", "summary")
@@ -36,25 +36,11 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 Place = tuple[str, int, str]  # list or field of the item, index of the part, field of the part
 
 
-def object_of(value: Any, what: str) -> dict[str, Any]:
-    """Return a value that has to be an object, or raise PayloadError."""
-    if not isinstance(value, dict):
-        raise PayloadError(f"{what} is {shown(value)}, where an object belongs")
-    return value
-
-
-def string_of(value: Any, what: str) -> str:
-    """Return a value that has to be a string, or raise PayloadError."""
-    if not isinstance(value, str):
-        raise PayloadError(f"{what} is {shown(value)}, where a string belongs")
-    return value
-
-
 def index_of(payload: dict[str, Any], name: str) -> int | None:
     """Return an index of an event, None where it has none, or raise PayloadError."""
     value = payload.get(name)
     if value is not None and (type(value) is not int or value < 0):
-        raise PayloadError(f"{name} is {shown(value)}, where a whole number from 0 belongs")
+        raise wrong(f"{name} is {shown(value)}, where a whole number from 0 belongs", payload, name)
     return value
 
 
@@ -130,9 +116,9 @@ class Item:
         Raises:
             PayloadError: a field of the wrong type.
         """
-        kind = sent.get("type")
+        kind = string_at(sent, "type", "the type of an item")
         if kind is not None:
-            self.kind = string_of(kind, "the type of an item")
+            self.kind = kind
         self.announced = True
         self.ended = self.ended or whole
         for name, value in sent.items():
@@ -140,10 +126,10 @@ class Item:
                 self._lists.add(name)
                 if whole and value:
                     self._renumber(name, len(value))
-                for number, part in enumerate(value):
-                    self.take_part(name, number, part, whole=whole)
+                for number in range(len(value)):
+                    self.take_part(name, number, value, number, whole=whole)
             elif name == _FILLED.get(self.kind):
-                self._take_field(name, value, whole=whole)
+                self._take_field(name, sent, whole=whole)
             elif value is not None and not (value in _EMPTY and name in self._fields):
                 self._fields[name] = value
 
@@ -169,32 +155,39 @@ class Item:
             self._annotations = {order[k]: v for k, v in self._annotations.items() if k in order}
             self._logprobs = {order[k]: v for k, v in self._logprobs.items() if k in order}
 
-    def _take_field(self, name: str, value: Any, *, whole: bool) -> None:
+    def _take_field(self, name: str, sent: dict[str, Any], *, whole: bool) -> None:
+        value = sent.get(name)
         if isinstance(value, dict):  # some servers send the object itself
             value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        elif value is not None:
+            value = required(sent, name, str, f"{name} of an item")
         if value is not None:
-            self._set((name, 0, ""), string_of(value, f"{name} of an item"), whole=whole)
+            self._set((name, 0, ""), value, whole=whole)
 
-    def take_part(self, name: str, number: int, part: Any, *, whole: bool) -> None:
+    def take_part(self, name: str, number: int, holder: Any, key: str | int, *, whole: bool) -> None:
         """Take a part of the item's `content` or `summary`.
 
         Args:
             name: of the list.
             number: of the part.
-            part: as it was sent; null is no part.
+            holder: the event or list that holds it as it was sent; null is no part.
+            key: where it is in the holder.
             whole: it is finished; else it was just announced.
 
         Raises:
             PayloadError: a part or text of the wrong type.
         """
+        part = child(holder, key)
         if part is None:
             return
         kept = self._parts.setdefault((name, number), {})
-        for key, value in object_of(part, f"a part of {name}").items():
-            if key in ("text", "refusal") and value is not None:
-                self._set((name, number, key), string_of(value, f"{key} of a part"), whole=whole)
-            elif value is not None and not (value in _EMPTY and key in kept):
-                kept[key] = value
+        if not isinstance(part, dict):
+            raise misplaced(holder, key, dict, f"a part of {name}")
+        for field, value in part.items():
+            if field in ("text", "refusal") and value is not None:
+                self._set((name, number, field), required(part, field, str, f"{field} of a part"), whole=whole)
+            elif value is not None and not (value in _EMPTY and field in kept):
+                kept[field] = value
 
     def _set(self, place: Place, text: str, *, whole: bool) -> None:
         filling = self._filling(place)

@@ -9,12 +9,10 @@ their index.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streamkit.dialects.openai_responses_item import CALLS, Item, index_of, object_of, string_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from streamkit.dialects.openai_responses_item import CALLS, Item, index_of
+from streamkit.dialects.payloads import misplaced, optional, required
 
 __all__ = ["Items"]
 
@@ -48,8 +46,8 @@ class Items:
         Raises:
             PayloadError: an index or id of the wrong type.
         """
-        index, identity = index_of(payload, "output_index"), payload.get("item_id")
-        identity = string_of(identity, "item_id") if identity else None
+        index = index_of(payload, "output_index")
+        identity = required(payload, "item_id", str) if payload.get("item_id") else None
         item = self._at.get(index) if index is not None else None
         if identity is not None and (item is None or item.field("id") != identity):
             item = self._by_id.get(identity, item)
@@ -65,10 +63,9 @@ class Items:
 
     def added(self, payload: dict[str, Any]) -> None:
         """Take an `output_item.added` event; one without an item says nothing."""
-        index, sent = index_of(payload, "output_index"), payload.get("item")
+        index, sent = index_of(payload, "output_index"), optional(payload, "item", dict, "an item")
         if sent is None:
             return
-        sent = object_of(sent, "an item")
         item = self._at.get(index) if index is not None else self._by_id.get(_id(sent) or "")
         if item is not None and (item.contradicts(sent) or (item.announced and item.field("id") != _id(sent))):
             item = None
@@ -79,10 +76,9 @@ class Items:
 
     def done(self, payload: dict[str, Any]) -> None:
         """Take an `output_item.done` event."""
-        index, sent = index_of(payload, "output_index"), payload.get("item")
+        index, sent = index_of(payload, "output_index"), optional(payload, "item", dict, "an item")
         if sent is None:
             return
-        sent = object_of(sent, "an item")
         here = self._at.get(index) if index is not None else None
         named = self._by_id.get(_id(sent) or "")
         called = self._by_call.get(_call_id(sent) or "")
@@ -93,7 +89,7 @@ class Items:
         item = next((one for one in (named, here, called) if one is not None and not one.contradicts(sent)), None)
         self._give(item or self._open(index, _kind(sent)), sent, whole=True)
 
-    def snapshot(self, output: Iterable[Any], *, final: bool) -> None:
+    def snapshot(self, output: list[Any], *, final: bool) -> None:
         """Take the `output` of a response.
 
         Items are found by id, then by call id, then at their place in the list, then in order of their type: servers
@@ -108,7 +104,9 @@ class Items:
         for number, one in enumerate(output):
             if one is None:
                 continue
-            sent = object_of(one, "an item of output")
+            if not isinstance(one, dict):
+                raise misplaced(output, number, dict, "an item of output")
+            sent = one
             for item in (self._by_id.get(_id(sent) or ""), self._by_call.get(_call_id(sent) or "")):
                 if item in free and not item.contradicts(sent):
                     del free[item]

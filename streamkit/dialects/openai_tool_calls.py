@@ -5,28 +5,54 @@ Servers break every part of it, so the rules here are, in this order:
 
 1. A fragment whose id is known belongs to that call, whatever its index.
 2. A fragment with an index belongs to the latest call at that index, unless it opens another: it brings a different id
-   together with a name, or another name after arguments have begun.
-3. A fragment with neither opens a call if it brings a new id, or a name other than the open call's; else it
-   continues the call that came last.
+   together with a name (servers that give all calls one index), or another name after arguments have begun.
+3. A fragment with neither opens a call if it brings a new id. Without a name it continues the call that came last.
+   Where the last call has an id, openers bring ids, so that a name alone is none: it belongs to the last call if that
+   has no name yet, or the same; else to the one unfinished call that has just this name; else it is another piece of
+   the last call's name, if no arguments of that have come. In all other cases a name opens a call, but for the name of
+   the last call while its arguments are not whole.
+4. A name, or a piece of one, that by these rules belongs to a call while another is waiting for the same is an error:
+   nobody can know whose it is.
 
-Arguments of two ids are never joined. An id is the first one given. A name that repeats itself is one name; another
-piece of it is appended. Arguments `{}` followed by a real object were a placeholder. A complete object that is sent
-again in full is the same object. Anything else that does not add up to one JSON object leaves the call with a
-`problem`; and beside such a call one with empty arguments has a problem too, since they may have gone astray.
+So a fresh id on a fragment without a name continues the call at its index (the first id stays), and without an index
+it opens a call that never gets a name. A name that repeats itself is one name; another piece of it is appended, as
+long as no arguments have come; a name that comes late is the name.
+
+Arguments of two ids are never joined. An empty object before a real one was a placeholder, with any white space
+between them. A complete object that is sent again in full is the same object. Anything else that does not add up to
+one JSON object leaves the call with a `problem`.
+
+A call without arguments is one that nobody can tell from a call whose arguments went astray, so it has a `problem` too
+where something speaks for the latter: another call of the answer is broken; or it has neither id nor index, and the
+next call, which may have brought the rest of its name, has neither as well (that one is in doubt for the same reason).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.dialects.payloads import optional, wrong
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import PayloadError
 
-__all__ = ["ToolCalls"]
+__all__ = ["ToolCalls", "without_placeholder"]
 
 _KNOWN = {"index", "id", "type", "function", "custom"}
+_PLACEHOLDER = re.compile(r"(?:[ \t\r\n]*\{[ \t\r\n]*\})+(?=[ \t\r\n]*\{)")
+_MOST_PLACEHOLDER = 16  # characters by which a placeholder may lengthen arguments that are then sent twice
+_ASTRAY = "it has no arguments, and another call of the answer is broken: they may have gone astray"
+_IN_PIECES = "it has neither id nor index: its name and that of the call beside it may be pieces of one name"
+
+
+def without_placeholder(arguments: str) -> str:
+    """Return arguments without the empty objects that some servers send before the real one."""
+    if arguments.count("{") < 2:
+        return arguments
+    found = _PLACEHOLDER.match(arguments)
+    return arguments if found is None else arguments[found.end() :]
 
 
 class _Call:
@@ -37,17 +63,34 @@ class _Call:
         self.name: str | None = None
         self.arguments = Text()
         self.extra: dict[str, Any] = {}
+        self.doubt: str | None = None  # why it is not executed as it is
+        self.empty_doubt: str | None = None  # why it is not executed if no arguments come
+
+    @property
+    def text(self) -> str:
+        """The arguments so far."""
+        text = str(self.arguments)
+        return text if self.type == "custom" else without_placeholder(text)
 
     def problem(self) -> str | None:
         """Say what is wrong with the call itself, or return None."""
         if not self.name:
             return "it has no name"
-        return None if self.type == "custom" else argument_problem(str(self.arguments))
+        return None if self.type == "custom" else argument_problem(self.text)
 
     def whole(self) -> bool:
         """Whether the arguments so far are a complete JSON object."""
-        text = str(self.arguments).strip()
+        text = self.text.strip()
         return text.endswith("}") and argument_problem(text) is None
+
+    def add(self, piece: str) -> None:
+        """Append arguments, unless they are all of them once more."""
+        # Lengths first: joining at every such piece would be quadratic. Halves of surrogate pairs count twice.
+        if self.type != "custom" and piece.lstrip()[:1] == "{":
+            most = 2 * len(piece) + _MOST_PLACEHOLDER
+            if len(piece) <= len(self.arguments) <= most and self.text == piece and self.whole():
+                return
+        self.arguments.add(piece)
 
 
 class ToolCalls:
@@ -78,7 +121,8 @@ class ToolCalls:
         elif isinstance(arguments, dict):  # some servers send the object itself
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         elif not isinstance(arguments, str):
-            raise PayloadError(f"tool-call arguments are {shown(arguments)}, where a string belongs")
+            key = "arguments" if "arguments" in body else "input"
+            raise wrong(f"tool-call arguments are {shown(arguments)}, where a string belongs", body, key)
 
         kind = _field(entry, "type", str)
         call = self._find(identity, index, name)
@@ -87,11 +131,8 @@ class ToolCalls:
                 if not arguments.strip():
                     return  # nothing that could open a call
                 if index is None:
-                    raise PayloadError(f"a fragment of arguments belongs to no call: {arguments[:200]!r}")
-            call = _Call(index)
-            self._calls.append(call)
-            if index is not None:
-                self._by_index[index] = call
+                    raise wrong(f"a fragment of arguments belongs to no call: {arguments[:200]!r}", entry)
+            call = self._open(index, identity)
         self._latest = call
         if identity is not None and call.id is None:
             call.id = identity
@@ -103,7 +144,7 @@ class ToolCalls:
         if name is not None:
             call.name = add_name(call.name, name)
         if arguments:
-            self._add_arguments(call, arguments)
+            call.add(arguments)
         for key, value in entry.items():
             if key not in _KNOWN and value is not None:
                 merge_extra(call.extra, key, value)
@@ -112,32 +153,57 @@ class ToolCalls:
         if identity is not None and identity in self._by_id:
             return self._by_id[identity]
         if index is not None:
-            call = self._by_index.get(index)
-            if call is None:
-                return None
-            other_id = identity is not None and call.id is not None
-            other_name = name is not None and call.name is not None and name != call.name
-            if other_id and name is not None:
-                return None
-            if other_name and call.arguments:
-                return None
-            return call
+            return self._at(index, identity, name)
         latest = self._latest
         if latest is None or identity is not None:
             return None
-        if name is not None and latest.name is not None and (name != latest.name or latest.whole()):
+        if name is None:
+            return latest
+        if latest.name is None:
+            self._refuse_doubt(latest, name, [call for call in self._calls if call.name is None])
+            return latest
+        if name == latest.name:
+            return None if latest.id is None and latest.whole() else latest
+        return self._named(latest, name) if latest.id is not None else None
+
+    def _at(self, index: int, identity: str | None, name: str | None) -> _Call | None:
+        """Return the call at an index, or None where a fragment opens another there."""
+        call = self._by_index.get(index)
+        if call is None or name is None:
+            return call
+        if identity is not None and call.id is not None:
             return None
+        if call.name is not None and name != call.name:
+            if call.arguments:
+                return None
+            if identity is None:
+                self._refuse_doubt(call, name, [one for one in self._calls if one.index == index and not one.arguments])
+        return call
+
+    def _named(self, latest: _Call, name: str) -> _Call | None:
+        """Return the call that a fragment with neither id nor index names, where openers bring ids."""
+        alike = [call for call in self._calls if call.name == name and not call.whole()]
+        if len(alike) == 1:
+            return alike[0]
+        if alike or latest.arguments:
+            return None
+        self._refuse_doubt(latest, name, [call for call in self._calls if not call.arguments])
         return latest
 
     @staticmethod
-    def _add_arguments(call: _Call, piece: str) -> None:
-        # Lengths first: joining at every such piece would be quadratic. Halves of surrogate pairs count twice.
-        if call.type != "custom" and piece.lstrip()[:1] == "{":
-            if len(call.arguments) == 2 and str(call.arguments) == "{}":
-                call.arguments = Text()
-            elif len(piece) <= len(call.arguments) <= 2 * len(piece) and str(call.arguments) == piece and call.whole():
-                return
-        call.arguments.add(piece)
+    def _refuse_doubt(call: _Call, name: str | None, waiting: list[_Call]) -> None:
+        """Raise PayloadError where other calls than the one it is given to may be waiting for a name, or a piece."""
+        if any(other is not call for other in waiting):
+            raise PayloadError(f"the name {(name or '')[:200]!r} may belong to any of several calls")
+
+    def _open(self, index: int | None, identity: str | None) -> _Call:
+        call = _Call(index)
+        if index is not None:
+            self._by_index[index] = call
+        elif identity is None and self._latest is not None and not self._latest.arguments:
+            self._latest.empty_doubt = call.doubt = _IN_PIECES
+        self._calls.append(call)
+        return call
 
     def build(self, trouble: str | None, empty_trouble: str | None = None) -> tuple[ToolCall, ...]:
         """Return the calls, ordered by index, those without one in order of arrival.
@@ -149,21 +215,17 @@ class ToolCalls:
         ordered = sorted(self._calls, key=lambda call: call.index if call.index is not None else 0)
         problems = [call.problem() for call in ordered]
         if any(problems):
-            empty_trouble = "it has no arguments, and another call of the answer is broken: they may have gone astray"
+            empty_trouble = _ASTRAY
         calls = []
         for call, own in zip(ordered, problems, strict=True):
-            arguments = str(call.arguments)
-            problem = trouble or own or (None if arguments.strip() else empty_trouble)
+            arguments = call.text
+            problem = trouble or own or call.doubt
+            if problem is None and not arguments.strip():
+                problem = empty_trouble or call.empty_doubt
             name, kind = pair_surrogates(call.name or ""), call.type or "function"
             calls.append(ToolCall(call.id, name, arguments, kind, call.index, problem, kept(call.extra)))
         return tuple(calls)
 
 
-def _field(entry: dict[str, Any], name: str, kind: type) -> Any:
-    value = entry.get(name)
-    if value is not None and type(value) is not kind:
-        raise PayloadError(f"tool-call field {name!r} is {shown(value)}, where {_NAMES[kind]} belongs")
-    return value
-
-
-_NAMES = {str: "a string", int: "a whole number", dict: "an object"}
+def _field(holder: dict[str, Any], key: str, kind: type) -> Any:
+    return optional(holder, key, kind, f"tool-call field {key!r}")

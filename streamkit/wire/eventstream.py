@@ -129,11 +129,12 @@ class EventStreamDecoder:
         self._total = 0  # its length, once its prelude is checked
         self._headers: dict[bytes, tuple[Header, ...]] = {}  # the last block of headers: messages repeat them
 
-    def feed(self, data: Buffer) -> list[Message]:
+    def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[Message]:
         """Take the next bytes and return the messages that they complete.
 
         Args:
             data: any bytes-like object; may be empty, which changes nothing.
+            offsets: where given, gets for each message where in the stream it begins, in bytes.
 
         Returns:
             The messages whose last byte is now there, in order.
@@ -158,13 +159,18 @@ class EventStreamDecoder:
             return []
         messages: list[Message] = []
         try:
-            self._take(b"".join(self._pieces), messages)
+            self._take(b"".join(self._pieces), messages, offsets)
         except (MessageError, LimitError) as error:
             self.error = error
             self._pieces.clear()
             if not messages:
                 raise
         return messages
+
+    @property
+    def position(self) -> int:
+        """How many bytes were taken."""
+        return self._offset + self._size
 
     def close(self) -> list[Message]:
         """End the stream. An unfinished message is discarded; `discarded` holds its size.
@@ -183,7 +189,7 @@ class EventStreamDecoder:
             self.discarded = self._size
         return []
 
-    def _take(self, buffer: bytes, messages: list[Message]) -> None:
+    def _take(self, buffer: bytes, messages: list[Message], offsets: list[int] | None) -> None:
         """Take whole messages from the front of the buffer, and keep the rest of it."""
         start = 0
         while True:
@@ -193,6 +199,8 @@ class EventStreamDecoder:
             if not self._total or left < self._total:
                 break
             messages.append(self._message(buffer, start))
+            if offsets is not None:
+                offsets.append(self._offset)
             start += self._total
             self._offset += self._total
             self._total = 0

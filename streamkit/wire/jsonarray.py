@@ -51,6 +51,8 @@ class JSONArrayDecoder:
         self._limit = max_element_bytes
         self._fault: PayloadError | LimitError | None = None
         self._closed = False
+        self._offset = 0  # of the next chunk in the stream
+        self._begins = 0  # the element that has begun, in the stream
         self._bom = b""  # bytes that may still turn out to be a byte order mark
         self._begun = False  # past the place where one may stand
         self._expects = "["  # "[", "first" (a value or the end), "value", "comma" (or the end), "end" (of the stream)
@@ -61,11 +63,12 @@ class JSONArrayDecoder:
         self._in_string = False
         self._escaped = False  # the last byte was a backslash
 
-    def feed(self, data: Buffer) -> list[bytes]:
+    def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[bytes]:
         """Take the next bytes and return the elements that they complete.
 
         Args:
             data: any bytes-like object; may be empty, which changes nothing.
+            offsets: where given, gets for each element where in the stream it begins, in bytes.
 
         Returns:
             The bytes of each element, without white space around it, in order. A number, true, false or null is
@@ -89,11 +92,15 @@ class JSONArrayDecoder:
         try:
             at = 0
             while at < len(chunk):
+                known = len(found)
                 at = self._inside(chunk, at, found) if self._kind else self._between(chunk, at)
+                if offsets is not None and len(found) > known:
+                    offsets.append(self._begins)
         except (PayloadError, LimitError) as fault:
             self._fault = fault
             if not found:
                 raise
+        self._offset += len(chunk)
         return found
 
     def close(self) -> list[bytes]:
@@ -120,7 +127,10 @@ class JSONArrayDecoder:
             return b""
         self._bom = b""
         self._begun = True
-        return chunk.removeprefix(_BOM)
+        if chunk.startswith(_BOM):
+            self._offset = len(_BOM)
+            return chunk[self._offset :]
+        return chunk
 
     def _between(self, chunk: bytes, at: int) -> int:
         """Take what stands outside the elements; return where to go on."""
@@ -138,11 +148,14 @@ class JSONArrayDecoder:
             self._expects = "value"
         elif expects in ("first", "value") and byte not in (b",", b"]", b"}"):
             self._kind = "nested" if byte in (b"{", b"[") else "text" if byte == b'"' else "scalar"
+            self._begins = self._offset + at
             return at
         else:
             belongs = {"[": "'[' begins", "comma": "',' or ']' belongs", "end": "nothing more belongs"}
             where = belongs.get(expects, "an element belongs")
-            raise PayloadError(f"this is no JSON array: {byte!r} stands where {where}")
+            fault = PayloadError(f"this is no JSON array: {byte!r} stands where {where}")
+            fault.offset = self._offset + at
+            raise fault
         return at + 1
 
     def _inside(self, chunk: bytes, at: int, found: list[bytes]) -> int:

@@ -44,15 +44,17 @@ class NDJSONDecoder:
         self._limit = max_line_bytes
         self._tail: list[bytes] = []  # pieces of the unfinished line
         self._tail_size = 0
+        self._offset = 0  # where in the stream the unfinished line begins
         self._first = True  # the next line is the first one, and may begin with a byte order mark
         self._overrun = False
         self._closed = False
 
-    def feed(self, data: Buffer) -> list[bytes]:
+    def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[bytes]:
         """Take the next bytes and return the lines that they complete.
 
         Args:
             data: any bytes-like object; may be empty, which changes nothing.
+            offsets: where given, gets for each line where in the stream it begins, in bytes.
 
         Returns:
             The lines that hold anything, without white space around them, in order.
@@ -81,7 +83,11 @@ class NDJSONDecoder:
             if self._limit is not None and len(line) - line.endswith(b"\r") > self._limit:
                 self._overrun = True
                 break
+            known = len(found)
             self._line(line, found)
+            if offsets is not None and len(found) > known:
+                offsets.append(self._offset)
+            self._offset += len(line) + 1
         else:
             if rest:
                 self._tail.append(rest)
@@ -93,8 +99,16 @@ class NDJSONDecoder:
             self._raise_limit()
         return found
 
-    def close(self) -> list[bytes]:
+    @property
+    def position(self) -> int:
+        """How many bytes were taken."""
+        return self._offset + self._tail_size
+
+    def close(self, offsets: list[int] | None = None) -> list[bytes]:
         """End the stream.
+
+        Args:
+            offsets: as of `feed`.
 
         Returns:
             The last line, where it has no line end and holds anything.
@@ -115,6 +129,8 @@ class NDJSONDecoder:
         self._line(line, found)
         if found:
             self.unterminated = self._tail_size
+            if offsets is not None:
+                offsets.append(self._offset)
         return found
 
     def _line(self, line: bytes, found: list[bytes]) -> None:

@@ -65,16 +65,18 @@ class SSEDecoder:
         self._line = 0  # lines seen
         self._block_size = 0  # of the unfinished block's finished lines, line ends counted as one
         self._block_bytes = 0  # the same as they came
+        self._offset = 0  # where in the stream the unfinished block begins
         self._event = ""
         self._data: list[str] = []
         self._lossy = False
         self._block_retry: int | None = None
 
-    def feed(self, data: Buffer) -> list[ServerSentEvent]:
+    def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[ServerSentEvent]:
         """Take the next bytes and return the events that they complete.
 
         Args:
             data: any bytes-like object; may be empty, which changes nothing.
+            offsets: where given, gets for each event where in the stream its block begins, in bytes.
 
         Returns:
             The events whose blank line is now complete, in order.
@@ -96,7 +98,10 @@ class SSEDecoder:
             self._skip_lf = False
             if chunk[0] == 10:
                 chunk = chunk[1:]
-                self._block_bytes += bool(self._block_size)  # of a line end that is two bytes long
+                if self._block_size:  # the line end is two bytes long
+                    self._block_bytes += 1
+                else:
+                    self._offset += 1
         if not chunk:
             return []
         events: list[ServerSentEvent] = []
@@ -106,17 +111,22 @@ class SSEDecoder:
         elif chunk[-1] != 10:
             rest = lines.pop()
             if lines:
-                self._lines(lines, events)
+                self._lines(lines, events, offsets)
             self._tail.append(rest)
             self._tail_size += len(rest)
             lines = []
         if lines:
-            self._lines(lines, events)
+            self._lines(lines, events, offsets)
         if self._limit is not None and self._block_size + self._tail_size > self._limit:
             self._overrun = True
         if self._overrun and not events:
             self._raise_limit()
         return events
+
+    @property
+    def position(self) -> int:
+        """How many bytes were taken."""
+        return self._offset + self._block_bytes + self._tail_size + len(self._start)
 
     def close(self) -> list[ServerSentEvent]:
         """End the stream. An unfinished block is discarded, as the standard says; `discarded` holds its size.
@@ -146,10 +156,11 @@ class SSEDecoder:
         self._started = True
         if chunk.startswith(BOM):
             self._note("bom", "", 1)
+            self._offset = 3
             return chunk[3:]
         return chunk
 
-    def _lines(self, lines: list[bytes], events: list[ServerSentEvent]) -> None:
+    def _lines(self, lines: list[bytes], events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Interpret finished lines (9.2.6). The first of them ends the line that was left over."""
         if self._tail:
             self._tail.append(lines[0])
@@ -161,10 +172,13 @@ class SSEDecoder:
             self._line += 1
             line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
             if not line:
-                self._block_size = self._block_bytes = 0
                 event = self._dispatch()
                 if event is not None:
                     events.append(event)
+                    if offsets is not None:
+                        offsets.append(self._offset)
+                self._offset += self._block_bytes + len(ended)
+                self._block_size = self._block_bytes = 0
                 continue
             self._block_size += len(line) + 1
             self._block_bytes += len(ended)

@@ -73,7 +73,7 @@ def outcome(chunks: Iterable[bytes]) -> Any:
     try:
         return read(chunks)
     except DialectError as error:
-        return type(error).__name__, str(error), error.partial
+        return type(error).__name__, error.args[0], error.partial
 
 
 def only(*payloads: Json) -> Choice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, read
 
+from streamkit.completion import FunctionCall
 from streamkit.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -173,9 +174,15 @@ def test_without_indexes_an_id_opens_a_call_and_the_rest_continues_it(index: Jso
 
 def test_without_indexes_and_ids_a_name_opens_a_call() -> None:
     fragments = [call(None, name="get_weather"), call(None, arguments=PARIS), call(None, name="get_time")]
-    fragments += [call(None, arguments="{}"), call(None, name="get_time"), call(None, name="ping", arguments="{}")]
-    expected = [("get_weather", PARIS), ("get_time", "{}"), ("get_time", ""), ("ping", "{}")]
+    fragments += [call(None, arguments="{}"), call(None, name="get_time", arguments="{}"), call(None, name="ping")]
+    expected = [("get_weather", PARIS), ("get_time", "{}"), ("get_time", "{}"), ("ping", "")]
     assert [(None, *head) for head in expected] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_without_indexes_and_ids_nobody_knows_a_call_without_arguments_from_a_piece_of_a_name() -> None:
+    found = made(calls(call(None, name="get_")), calls(call(None, name="weather")), calls(call(None, arguments=PARIS)))
+    assert [("get_", ""), ("weather", PARIS)] == [(one.name, one.arguments) for one in found]
+    assert [False, False] == [one.executable for one in found]
 
 
 def test_without_indexes_a_new_id_opens_a_call_whose_name_may_come_later() -> None:
@@ -233,6 +240,59 @@ def test_a_name_in_pieces_is_joined(again: Json) -> None:  # unslothai/unsloth#8
     )
 
 
+@pytest.mark.parametrize("index", [(0, 1), (0, 0), (None, None)])
+def test_a_name_in_pieces_is_joined_by_its_id_whatever_comes_in_between(index: tuple[int | None, int | None]) -> None:
+    first, second = index
+    fragments = [call(first, id="call_a", name="get_"), call(second, id="call_b", name="get_")]
+    fragments += [call(first, id="call_a", name="weather"), call(second, id="call_b", name="time")]
+    fragments += [call(first, id="call_a", arguments=PARIS), call(second, id="call_b", arguments="{}")]
+    assert [WEATHER, TIME] == heads(*(calls(fragment) for fragment in fragments))
+
+
+@pytest.mark.parametrize("ids", [{"id": "call_a"}, {}])
+def test_a_name_in_pieces_is_joined_by_its_index_whatever_comes_in_between(ids: Json) -> None:
+    fragments = [
+        call(0, name="get_", **ids),
+        call(1, **B, arguments="{"),
+        call(0, name="weather"),
+        call(1, arguments="}"),
+    ]
+    found = heads(*(calls(fragment) for fragment in fragments), calls(call(0, arguments=PARIS)))
+    assert [(ids.get("id"), "get_weather", PARIS), TIME] == found
+
+
+@pytest.mark.parametrize("cut", range(1, len("get_weather")))
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_name_in_pieces_is_joined_without_indexes_where_openers_have_ids(cut: int, apart: bool) -> None:
+    name = "get_weather"
+    rest = [call(None, name=name[cut:]), call(None, arguments=PARIS)]
+    fragments = [
+        call(None, id="call_a", name=name[:cut]),
+        *(rest if apart else [call(None, name=name[cut:], arguments=PARIS)]),
+    ]
+    fragments += [call(None, id="call_b", name="get_"), call(None, name="time"), call(None, arguments="{}")]
+    assert [WEATHER, TIME] == heads(*(calls(fragment) for fragment in fragments))
+
+
+def test_a_repeated_name_finds_its_call_without_indexes_where_openers_have_ids() -> None:
+    openers = [call(None, **A), call(None, **B)]
+    fragments = [call(None, name="get_weather", arguments=PARIS), call(None, name="get_time", arguments="{}")]
+    assert [WEATHER, TIME] == heads(*(calls(fragment) for fragment in openers + fragments))
+
+
+@pytest.mark.parametrize("index", [None, 0])
+def test_a_piece_of_a_name_that_may_be_of_any_of_several_calls_is_an_error(index: int | None) -> None:
+    openers = [call(index, id="call_a", name="get_"), call(index, id="call_b", name="get_")]
+    with pytest.raises(PayloadError, match="'weather' may belong to any of several calls"):
+        made(*(calls(opener) for opener in openers), calls(call(index, name="weather")))
+
+
+def test_a_late_name_that_may_be_of_any_of_several_calls_is_an_error() -> None:
+    openers = [call(None, id="call_a", arguments=PARIS), call(None, id="call_b", arguments="{}")]
+    with pytest.raises(PayloadError, match="'get_weather' may belong to any of several calls"):
+        made(*(calls(opener) for opener in openers), calls(call(None, name="get_weather")))
+
+
 def test_a_name_that_comes_after_the_arguments_began_is_the_name() -> None:  # vercel/ai#14722
     opener = call(id="call_a", arguments=PARIS[:6])
     assert [WEATHER] == heads(calls(opener), calls(call(name="get_weather", arguments=PARIS[6:])))
@@ -266,6 +326,36 @@ def test_an_empty_object_before_the_arguments_is_a_placeholder(placeholder: Any)
     assert [WEATHER] == heads(
         calls(call(**A, arguments=placeholder)), calls(call(arguments=PARIS[:1])), calls(call(arguments=PARIS[1:]))
     )
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ["{}", " ", PARIS], ["{}", "\n\t ", PARIS[:5], PARIS[5:]], ["{}", f" {PARIS}"], ["{", "}", PARIS],
+        ["{ }", PARIS], [" {", " } ", " ", PARIS[:1], PARIS[1:]], ["{}", "{}", PARIS], [f"{{}}{PARIS}"],
+        ["{} " + PARIS[:3], PARIS[3:]], ["{}", " " * 100, *PARIS], ["{}", PARIS, PARIS],
+    ],
+)  # fmt: skip
+def test_a_placeholder_is_found_however_it_is_cut_and_spaced(pieces: list[str]) -> None:
+    found = made(calls(call(**A)), *(calls(call(arguments=piece)) for piece in pieces))
+    assert (PARIS, True) == (found[0].arguments.strip(), found[0].executable)
+
+
+def test_what_follows_a_placeholder_and_is_no_object_is_not_executable() -> None:
+    for rest in ("1", "[]", '"a"', "{", '{"a":1}{}', '{"a":1}{"b":2}'):
+        found = made(calls(call(**A, arguments="{}")), calls(call(arguments=rest)))
+        assert not found[0].executable, rest
+
+
+def test_an_empty_object_inside_arguments_is_no_placeholder() -> None:
+    for text in ('{"a":{}}', '{"a":"{}{}"}', '{"a":[{},{}]}'):
+        assert [("call_a", "get_weather", text)] == heads(calls(call(**A)), *(calls(call(arguments=c)) for c in text))
+
+
+def test_a_placeholder_before_the_arguments_of_the_legacy_form_is_dropped() -> None:
+    fragments: list[Json] = [{"name": "f", "arguments": "{}"}, {"arguments": " "}, {"arguments": '{"a":1}'}]
+    completion = read(*(delta(function_call=fragment) for fragment in fragments), finish("function_call"), DONE)
+    assert FunctionCall("f", ' {"a":1}') == completion.choices[0].function_call
 
 
 @pytest.mark.parametrize("identity", [{}, A])

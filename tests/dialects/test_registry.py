@@ -216,7 +216,7 @@ def test_an_error_as_the_first_event_is_a_provider_error() -> None:  # vercel/ai
 
 
 def test_an_error_after_the_finish_reason_still_breaks_the_answer() -> None:
-    with pytest.raises(ProviderError, match=r"an error: boom \(500\)$") as caught:
+    with pytest.raises(ProviderError, match=r"an error: boom \(500\) \(event 2 at byte 393, \$\.error\)$") as caught:
         read(
             calls(call(id="a", name="rm", arguments="{}")),
             finish("tool_calls"),
