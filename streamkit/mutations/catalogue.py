@@ -21,6 +21,8 @@ _NAMES = (
     "chat_choices",
     "chat_ends",
     "chat_faults",
+    "chat_added",
+    "chat_echo",
     "openai_responses",
     "openai_responses_faults",
     "anthropic_messages",
