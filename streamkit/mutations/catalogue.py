@@ -23,6 +23,7 @@ _NAMES = (
     "chat_faults",
     "chat_added",
     "chat_echo",
+    "spoken_text",
     "openai_responses",
     "openai_responses_faults",
     "anthropic_messages",
