@@ -25,6 +25,7 @@ _NAMES = (
     "chat_echo",
     "spoken_text",
     "openai_responses",
+    "openai_responses_variants",
     "openai_responses_faults",
     "anthropic_messages",
     "anthropic_variants",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamkit.completion import Choice, Completion
     from streamkit.mutations.stream import Stream
 
-__all__ = ["DIALECTS", "Piece", "Run", "choice_of", "grown", "rewritten", "runs"]
+__all__ = ["DIALECTS", "Piece", "Run", "choice_of", "grown", "rewritten", "runs", "traced"]
 
 Json = dict[str, Any]
 
@@ -217,3 +217,35 @@ def grown(run: Run, before: str, offset: int, text: str) -> Callable[[Completion
         return replace(choice, tool_calls=tuple(calls))
 
     return choice_of(run, change)
+
+
+def traced(
+    stream: Stream, change: Callable[[Completion], Completion] | None = None
+) -> Callable[[Completion], Completion]:
+    """Return what makes the sensible result of an edit that leaves traces beside the answer, which a reader may keep.
+
+    Texts, calls, reasons and usage are those of the original; the rest is what the dialect's own reader keeps.
+
+    Args:
+        stream: the stream after the edit.
+        change: what the edit makes of the answer itself; nothing where None.
+    """
+
+    def expected(completion: Completion) -> Completion:
+        wanted = completion if change is None else change(completion)
+        try:
+            made = accumulate([stream.body()], dialect=str(stream.dialect))
+        except DialectError:
+            return wanted
+        beside = {one.index: one for one in made.choices}
+        choices = tuple(_with_extras(one, beside[one.index]) if one.index in beside else one for one in wanted.choices)
+        return replace(wanted, choices=choices, extra=made.extra)
+
+    return expected
+
+
+def _with_extras(choice: Choice, made: Choice) -> Choice:
+    calls = choice.tool_calls
+    if len(calls) == len(made.tool_calls):
+        calls = tuple(replace(one, extra=other.extra) for one, other in zip(calls, made.tool_calls, strict=True))
+    return replace(choice, tool_calls=calls, extra=made.extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 from skhelpers.corpus import needs_corpus, recordings
@@ -21,7 +22,10 @@ from streamkit.transcript import Transcript
 ALL = of_modules(spoken_text)
 every_mutation = pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
-CALLS = [("get_weather", {"city": "São Paulo", "note": 'a"b\\c'}), ("get_time", {"zone": "utc", "n": [1, 2]})]
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("get_weather", {"city": "São Paulo", "note": 'a"b\\c'}),
+    ("get_time", {"zone": "utc", "n": [1, 2]}),
+]
 
 
 @cache
