@@ -29,6 +29,7 @@ _NAMES = (
     "openai_responses_faults",
     "anthropic_messages",
     "anthropic_variants",
+    "anthropic_added",
     "anthropic_faults",
     "bedrock_converse",
     "bedrock_converse_faults",
