@@ -32,12 +32,15 @@ _NAMES = (
     "anthropic_added",
     "anthropic_faults",
     "bedrock_converse",
+    "bedrock_converse_added",
     "bedrock_converse_faults",
     "cohere_v2",
     "gemini",
+    "gemini_added",
     "gemini_faults",
     "ollama",
     "openai_completions",
+    "other_added",
 )
 
 MODULES = tuple(import_module(f"streamkit.mutations.{name}") for name in _NAMES)
