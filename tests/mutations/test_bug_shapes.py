@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from skhelpers.bug_shapes import OTHERS, PAIRS, SHAPES
+from skhelpers.bug_shapes import OTHERS, SHAPES
 from skhelpers.bug_signs import SIGNS
 from skhelpers.chat_streams import STREAMS, named
 from skhelpers.mutated import edits
@@ -120,6 +120,25 @@ def test_the_shapes_are_numbered_without_gaps() -> None:
     assert {"L0": 11, "L1": 18, "L2": 13, "L3": 57, "R": 11, "A": 10, "L4": 14} == count
     for level, most in count.items():
         assert [f"{level}-{n:02d}" for n in range(1, most + 1)] == [n for n in SHAPES if n.startswith(f"{level}-")]
+
+
+#: Entries of which a parser that is mended for one may break on the other; each pair with what it pins down.
+PAIRS: list[tuple[str, str, str]] = [
+    ("repeat_id_name", "split_name", "a name that comes again is none, one that comes in pieces is appended"),
+    ("repeat_id_name", "collapse_index", "the same id goes on with a call, another begins one"),
+    ("collapse_index", "id_churn", "another id with a name begins a call, without one it goes on"),
+    ("finish_reason_missing", "bare_eof", "[DONE] alone is an end, nothing at all is none"),
+    ("done_absent", "bare_eof", "a finish reason alone is an end, nothing at all is none"),
+    ("finish_reason_missing", "done_mid_arguments", "[DONE] is an end, and makes no half call whole"),
+    ("no_arguments", "cut_after_opener", "no arguments are arguments once an end has come"),
+    ("no_arguments", "args_placeholder", "{} may be all there is, or a placeholder"),
+    ("unterminated_last_event", "truncate_inside", "an event without its blank line may be read, half of one not"),
+    ("cumulative_deltas", "echoed_token", "text may say the same twice"),
+    ("second_call", "framing_in_text", "a second call may share an index, and }{ in a text begins none"),
+    ("duplicate_tail", "second_call", "the same call again is none, another is one"),
+    ("junk_after_done", "finish_reason_noise", "[DONE] ends the stream, a finish reason alone does not"),
+    ("usage_added", "usage_running", "usage counts wherever it stands, and is never added up"),
+]
 
 
 @pytest.mark.parametrize(("first", "second"), [pair[:2] for pair in PAIRS])

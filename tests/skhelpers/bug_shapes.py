@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["OTHERS", "PAIRS", "SHAPES", "Shape"]
+__all__ = ["OTHERS", "SHAPES", "Shape"]
 
 
 @dataclass
@@ -47,7 +47,7 @@ L0-06 U+2028, U+2029 or U+0085 stand raw in a text
 L0-07 they stand raw in arguments
     preserving: separators_in_deltas unicode_separators
 L0-08 the body is compressed
-    part: streamkit.replay.delivery
+    part: streamkit.replay.verify
 L0-09 a line is longer than the limits of readers
     preserving: huge_line
 L0-10 a text holds what looks like framing
@@ -336,7 +336,7 @@ L4-06 the body ends after one of two calls
 L4-07 the body ends inside an event
     fault: truncate_inside
 L4-08 the transport ends early and says nothing
-    part: streamkit.replay.delivery
+    part: streamkit.replay.wire
 L4-09 length cuts arguments off
     dialect: gemini_finish_reason
     fault: length_mid_args
@@ -405,21 +405,3 @@ OTHERS: dict[str, str] = {
     "gemini_streamed_arguments": "the API has a second form of arguments",
     "messages_unclosed_block": "a block without its stop is not whole",
 }  # fmt: skip
-
-#: Entries of which a parser that is mended for one may break on the other; each pair with what it pins down.
-PAIRS: list[tuple[str, str, str]] = [
-    ("repeat_id_name", "split_name", "a name that comes again is none, one that comes in pieces is appended"),
-    ("repeat_id_name", "collapse_index", "the same id goes on with a call, another begins one"),
-    ("collapse_index", "id_churn", "another id with a name begins a call, without one it goes on"),
-    ("finish_reason_missing", "bare_eof", "[DONE] alone is an end, nothing at all is none"),
-    ("done_absent", "bare_eof", "a finish reason alone is an end, nothing at all is none"),
-    ("finish_reason_missing", "done_mid_arguments", "[DONE] is an end, and makes no half call whole"),
-    ("no_arguments", "cut_after_opener", "no arguments are arguments once an end has come"),
-    ("no_arguments", "args_placeholder", "{} may be all there is, or a placeholder"),
-    ("unterminated_last_event", "truncate_inside", "an event without its blank line may be read, half of one not"),
-    ("cumulative_deltas", "echoed_token", "text may say the same twice"),
-    ("second_call", "framing_in_text", "a second call may share an index, and }{ in a text begins none"),
-    ("duplicate_tail", "second_call", "the same call again is none, another is one"),
-    ("junk_after_done", "finish_reason_noise", "[DONE] ends the stream, a finish reason alone does not"),
-    ("usage_added", "usage_running", "usage counts wherever it stands, and is never added up"),
-]
