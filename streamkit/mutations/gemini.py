@@ -258,6 +258,7 @@ def empty_text(stream: Stream, choose: Choose) -> Edit:
         number
         for number, payload in answers(stream)
         if any(isinstance(p, dict) and "text" in p and not p.get("thought") for p in parts_of(payload["candidates"][0]))
+        and not any(candidate.get("finishReason") for candidate in payload["candidates"])
     ]
     number = choose.of(need(places, "text"))
     payload = payload_of(stream, number)
