@@ -213,8 +213,8 @@ def finish_alone(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "gemini_finish_everywhere", Class.PRESERVING, Layer.DELTA, "sends STOP with every payload",
-    right="reads on: the stream ends with the body",
+    "gemini_finish_everywhere", Class.DIALECT, Layer.DELTA, "sends STOP with every payload",
+    right="reads on: the stream ends with the body; or gives a typed error",
     sources=["songquanpeng/one-api#1477", "songquanpeng/one-api#1408"], dialects=ONLY,
 )  # fmt: skip
 def finish_everywhere(stream: Stream, choose: Choose) -> Edit:

@@ -34,9 +34,12 @@ def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Complet
     right="says that the answer was cut off", sources=["RFC 8259, 5"], dialects=ONLY,
 )  # fmt: skip
 def array_cut(stream: Stream, choose: Choose) -> Edit:
-    """Stop after any element, the last one first, with or without the comma."""
+    """Stop before the element with a finish reason, or before any until then, with or without the comma."""
     elements = elements_of(stream)
-    kept = elements[: len(elements) - choose(len(elements))]
+    last = next((n for n, one in enumerate(elements) if b"finishReason" in one), 0)
+    if last < 1:
+        raise Inapplicable("its first element ends it, or none does")
+    kept = elements[: last - choose(last)]
     return Edit(as_body(stream, b"[" + b",\n".join(kept) + choose.of([b"", b",", b"\n"])), f"{len(kept)} elements")
 
 

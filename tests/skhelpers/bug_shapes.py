@@ -84,11 +84,10 @@ L1-12 the last event lacks its blank line
 L1-13 [DONE] is written otherwise
     dialect: done_spelling messages_done responses_done_sentinel
 L1-14 [DONE] does not come
-    preserving: cohere_no_done
-    dialect: done_absent
+    dialect: cohere_no_done done_absent
 L1-15 more comes after [DONE]
     preserving: junk_after_done
-    fault: ollama_line_after_done
+    dialect: ollama_line_after_done
 L1-16 the server keeps the socket open after [DONE]
     part: streamkit.replay.delivery
 L1-17 events of another kind come in between
@@ -101,8 +100,8 @@ L1-18 an error is written as JSON without framing
 # JSON
 
 L2-01 null stands where a field was absent
-    preserving: cohere_null_fields completions_null_fields null_absent ollama_null_fields
-    dialect: gemini_null_fields messages_nulls
+    preserving: cohere_null_fields completions_null_fields null_absent
+    dialect: gemini_null_fields messages_nulls ollama_null_fields
 L2-02 fields come that nobody knows
     preserving: bedrock_unknown_fields unknown_fields unknown_fields_of_events
     dialect: responses_unknown_fields
@@ -155,9 +154,8 @@ L3-10 an index is negative
 L3-11 index 1 comes before index 0
     dialect: index_out_of_order second_call
 L3-12 a call goes on at another index
-    dialect: index_drift
-    fault: arguments_astray bedrock_lost_start cohere_lost_start messages_delta_after_stop
-        messages_no_block_start messages_strange_index
+    dialect: index_drift messages_delta_after_stop messages_no_block_start messages_strange_index
+    fault: arguments_astray bedrock_lost_start cohere_lost_start
 L3-13 one call comes at several indexes
     dialect: duplicate_tail index_drift
 L3-14 two entries of one call come in a payload
@@ -200,11 +198,9 @@ L3-30 {} comes before the arguments
 L3-31 a call comes whole, or its opener has arguments
     preserving: opener_with_arguments whole_calls
 L3-32 an empty delta follows a call's last
-    preserving: bedrock_empty_input cohere_empty_arguments gemini_empty_text ollama_empty_line
-        trailing_empty_delta
+    preserving: bedrock_empty_input cohere_empty_arguments gemini_empty_text ollama_empty_line trailing_empty_delta
 L3-33 a call or a text comes once more at the end
-    dialect: duplicate_tail gemini_second_call repeated_text
-    fault: bedrock_doubled_message cohere_doubled_event
+    dialect: bedrock_doubled_message cohere_doubled_event duplicate_tail gemini_second_call repeated_text
 L3-34 each delta holds all the text so far
     preserving: echo_cuts echoed_token
     dialect: cumulative_deltas repeated_text
@@ -221,8 +217,7 @@ L3-39 the finish reason comes with the last text or arguments
 L3-40 the finish reason is an empty string on the way
     dialect: completions_empty_payloads finish_reason_noise
 L3-41 stop comes with every delta
-    preserving: gemini_finish_everywhere
-    dialect: finish_reason_noise
+    dialect: finish_reason_noise gemini_finish_everywhere
 L3-42 two finish reasons come
     dialect: finish_reason_noise
 L3-43 no finish reason comes, but [DONE]
@@ -271,8 +266,7 @@ R-02 arguments come only when they are done
 R-03 a delta comes before its item
     dialect: responses_delta_before_item
 R-04 the first event does not come
-    dialect: responses_no_created
-    fault: messages_no_message_start
+    dialect: messages_no_message_start responses_no_created
 R-05 the terminal event has no output
     dialect: responses_empty_output
 R-06 a response is incomplete, or fails
@@ -285,8 +279,7 @@ R-08 sequence numbers are absent, or strange
 R-09 a call is announced and finished, and nothing between
     dialect: responses_arguments_at_once responses_unfinished_items
 R-10 items in progress lack fields; payloads of another API come
-    dialect: responses_bare_items responses_no_parts
-    fault: responses_chat_chunk
+    dialect: responses_bare_items responses_chat_chunk responses_no_parts
 R-11 items of other types shift the index of a call
     dialect: responses_item_before responses_reasoning_first responses_second_call
 
@@ -325,8 +318,8 @@ L4-01 an error object comes inside a 200
 L4-02 an error comes in another envelope
     fault: error_envelope error_event
 L4-03 the body ends in the text
-    fault: bare_eof completions_cut gemini_array_cut gemini_cut gemini_no_finish_reason ollama_cut
-        ollama_never_done truncate
+    fault: bare_eof completions_cut gemini_array_cut gemini_cut gemini_no_finish_reason ollama_cut ollama_never_done
+        truncate
 L4-04 the body ends inside arguments
     fault: cut_in_arguments messages_cut_call responses_cut truncate
 L4-05 the body ends after a call's opener
@@ -345,8 +338,8 @@ L4-10 a call is cut off, and the server says tool_calls, or [DONE]
 L4-11 the body is empty, a page, or JSON
     fault: not_a_stream
 L4-12 a retry begins the answer again
-    dialect: repeated_text
-    fault: messages_started_over responses_started_over retry_replay
+    dialect: messages_started_over repeated_text responses_started_over
+    fault: retry_replay
     part: streamkit.replay.delivery
 L4-13 nothing comes, or comments alone, and the socket is open
     part: streamkit.replay.delivery
