@@ -5,6 +5,7 @@ Source: the API's pages "Streaming messages" and "Errors", and the reports named
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.mutations.anthropic_parts import (
@@ -24,6 +25,7 @@ from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Laye
 from streamkit.mutations.stream import Event
 
 if TYPE_CHECKING:
+    from streamkit.completion import Completion
     from streamkit.mutations.stream import Stream
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
@@ -113,8 +115,8 @@ def error_text(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "messages_started_over", Class.FAULT, Layer.DELTA, "starts over in the middle, as a retry behind a proxy does",
-    right="raises a typed error: text and calls of two attempts are not one message",
+    "messages_started_over", Class.DIALECT, Layer.DELTA, "starts over in the middle, as a retry behind a proxy does",
+    right="raises a typed error, or gives the second attempt alone: two attempts are not one message",
     sources=["NuGuardAI/nuguard#455", "endolith/open-interpreter#291"], dialects=ONLY,
 )  # fmt: skip
 def started_over(stream: Stream, choose: Choose) -> Edit:
@@ -125,19 +127,25 @@ def started_over(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "messages_no_message_start", Class.FAULT, Layer.DELTA, "loses message_start",
-    right="raises a typed error", sources=[DOCS], dialects=ONLY,
+    "messages_no_message_start", Class.DIALECT, Layer.DELTA, "loses message_start",
+    right="raises a typed error, or gives the same blocks without the id", sources=[DOCS], dialects=ONLY,
 )  # fmt: skip
 def no_message_start(stream: Stream, choose: Choose) -> Edit:
     """Leave out message_start."""
     del choose
     number = of_type(stream, "message_start")[0]
-    return Edit(without(stream, {number}), "no message_start", (number,))
+    usages = [payload_of(stream, n).get("usage") for n in of_type(stream, "message_delta")]
+    told = next((usage for usage in usages[::-1] if usage), None)
+
+    def nameless(completion: Completion) -> Completion:
+        return replace(completion, id=None, model=None, service_tier=None, usage=told, extra={})
+
+    return Edit(without(stream, {number}), "no message_start", (number,), (), nameless)
 
 
 @mutation(
-    "messages_no_block_start", Class.FAULT, Layer.DELTA, "loses the start of a block",
-    right="raises a typed error: the deltas belong to nothing, and never to another block",
+    "messages_no_block_start", Class.DIALECT, Layer.DELTA, "loses the start of a block",
+    right="raises a typed error, or knows a block of text by its deltas; they never belong to another block",
     sources=["anthropics/anthropic-sdk-python#1145"], dialects=ONLY,
 )  # fmt: skip
 def no_block_start(stream: Stream, choose: Choose) -> Edit:
@@ -147,8 +155,9 @@ def no_block_start(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "messages_strange_index", Class.FAULT, Layer.JSON, "sends a delta for a block that was never opened",
-    right="raises a typed error", sources=["anthropics/anthropic-sdk-python#1145"], dialects=ONLY,
+    "messages_strange_index", Class.DIALECT, Layer.JSON, "sends a delta for a block that was never opened",
+    right="raises a typed error, or loses nothing of it", sources=["anthropics/anthropic-sdk-python#1145"],
+    dialects=ONLY,
 )  # fmt: skip
 def strange_index(stream: Stream, choose: Choose) -> Edit:
     """Give a delta another index, or none."""
@@ -179,8 +188,8 @@ def text_for_a_call(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "messages_delta_after_stop", Class.FAULT, Layer.DELTA, "sends a delta for a block that was closed",
-    right="raises a typed error: what was taken for whole was not",
+    "messages_delta_after_stop", Class.DIALECT, Layer.DELTA, "sends a delta for a block that was closed",
+    right="raises a typed error, for what was taken for whole was not; or loses nothing of it",
     sources=[DOCS, "agentgateway/agentgateway#2147"], dialects=ONLY,
 )  # fmt: skip
 def delta_after_stop(stream: Stream, choose: Choose) -> Edit:

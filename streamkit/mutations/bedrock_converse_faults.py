@@ -139,8 +139,8 @@ def lost_start(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "bedrock_doubled_message", Class.FAULT, Layer.DELTA, "sends a message twice that there is once",
-    right="reports it", sources=_MODEL, dialects=_DIALECTS,
+    "bedrock_doubled_message", Class.DIALECT, Layer.DELTA, "sends a message twice that there is once",
+    right="reports it, or gives the same answer: the second says nothing new", sources=_MODEL, dialects=_DIALECTS,
 )  # fmt: skip
 def doubled_message(stream: Stream, choose: Choose) -> Edit:
     """Repeat a messageStart, a contentBlockStart, a contentBlockStop or the messageStop."""

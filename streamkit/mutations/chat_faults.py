@@ -242,6 +242,9 @@ def error_envelope(chat: Chat, choose: Choose) -> Edit:
     ]
     name, payload = choose.of(forms)
     follows = choose(3)
+    told = name == "error" or payload.get("type") == "error" or payload.get("error") or payload.get("choices")
+    if follows == 2 and not told:
+        raise Inapplicable("without the word error it may be passed over, and then the answer is whole")
     numbers = list(dict.fromkeys(one.number for one in chat.parts if not one.entry.get("finish_reason")))
     places = [*([numbers[-1] + 1] if numbers else []), *chat.payloads]
     place = choose.of(places)

@@ -116,6 +116,7 @@ _ENVELOPES = {
     "as an object of its own": {"object": "error", "message": "boom", "type": "InternalServerError", "code": 500},
     "as a detail": {"detail": "boom"},
 }
+_SILENT = ("as an object of its own", "as a detail")
 
 
 @mutation(
@@ -144,6 +145,8 @@ def error_event(stream: Stream, choose: Choose) -> Edit:
     said, data, name = choose.of(kinds)
     # In another dialect an envelope may be a foreign event, and then only the missing end tells.
     ending = choose.of(["and the end", "and [DONE]", "and the rest of the answer"] if chat else ["and the end"])
+    if ending == "and the rest of the answer" and said in _SILENT:
+        raise Inapplicable("without the word error it may be passed over, and then the answer is whole")
     last = unfinished(stream)
     number = choose.of([*_dispatched(stream, last + 1), 0])
     if is_over(stream, number):

@@ -213,8 +213,8 @@ def finish_alone(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "gemini_finish_everywhere", Class.PRESERVING, Layer.DELTA, "sends STOP with every payload",
-    right="reads on: the stream ends with the body",
+    "gemini_finish_everywhere", Class.DIALECT, Layer.DELTA, "sends STOP with every payload",
+    right="reads on: the stream ends with the body; or gives a typed error",
     sources=["songquanpeng/one-api#1477", "songquanpeng/one-api#1408"], dialects=ONLY,
 )  # fmt: skip
 def finish_everywhere(stream: Stream, choose: Choose) -> Edit:
@@ -258,6 +258,7 @@ def empty_text(stream: Stream, choose: Choose) -> Edit:
         number
         for number, payload in answers(stream)
         if any(isinstance(p, dict) and "text" in p and not p.get("thought") for p in parts_of(payload["candidates"][0]))
+        and not any(candidate.get("finishReason") for candidate in payload["candidates"])
     ]
     number = choose.of(need(places, "text"))
     payload = payload_of(stream, number)

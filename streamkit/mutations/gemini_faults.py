@@ -34,9 +34,12 @@ def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Complet
     right="says that the answer was cut off", sources=["RFC 8259, 5"], dialects=ONLY,
 )  # fmt: skip
 def array_cut(stream: Stream, choose: Choose) -> Edit:
-    """Stop after any element, the last one first, with or without the comma."""
+    """Stop before the element with a finish reason, or before any until then, with or without the comma."""
     elements = elements_of(stream)
-    kept = elements[: len(elements) - choose(len(elements))]
+    last = next((n for n, one in enumerate(elements) if b"finishReason" in one), 0)
+    if last < 1:
+        raise Inapplicable("its first element ends it, or none does")
+    kept = elements[: last - choose(last)]
     return Edit(as_body(stream, b"[" + b",\n".join(kept) + choose.of([b"", b",", b"\n"])), f"{len(kept)} elements")
 
 
@@ -106,13 +109,16 @@ def cut(stream: Stream, choose: Choose) -> Edit:
     right="raises it", sources=["maximhq/bifrost#5262"], dialects=ONLY,
 )  # fmt: skip
 def error(stream: Stream, choose: Choose) -> Edit:
-    """Report an error as a bare object, pretty-printed or compact, or in an event; at the end or before any event."""
-    answers(stream)
-    number = len(stream.events) - choose(len(stream.events) + 1)
+    """Report an error as a bare object, pretty-printed or compact, or in an event; before any event until the end.
+
+    A bare one is no event for a reader that keeps to the standard, so the rest of the answer does not follow it.
+    """
+    last = ends_of(stream)[-1][0]
+    number = last - choose(last + 1)
     form = choose.of(["bare", "compact", "event"])
     if form == "event":
         return Edit(stream.inserted(number, stream.payload_event(_ERROR)), "an error in an event", (), (number,))
     text = json.dumps(_ERROR, indent=2 if form == "bare" else None).encode()
     end = stream.manner.line_end
-    made = stream.inserted(number, Event(raw=text.replace(b"\n", end) + end + end))
-    return Edit(made, "a bare error", (), (number,))
+    made = stream.cut(number).inserted(number, Event(raw=text.replace(b"\n", end) + end + end))
+    return Edit(made, "a bare error", (number,), (number,))

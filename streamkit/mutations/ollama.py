@@ -163,7 +163,7 @@ def empty_line(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "ollama_null_fields", Class.PRESERVING, Layer.JSON, "sends fields that are null",
+    "ollama_null_fields", Class.DIALECT, Layer.JSON, "sends fields that are null",
     right="takes null for absent", sources=[_API], dialects=_ONLY,
 )  # fmt: skip
 def null_fields(stream: Stream, choose: Choose) -> Edit:
@@ -330,13 +330,13 @@ def no_counts(stream: Stream, choose: Choose) -> Edit:
     right="raises it", sources=[_ERRORS], dialects=_ONLY,
 )  # fmt: skip
 def error_line(stream: Stream, choose: Choose) -> Edit:
-    """Report an error before the last line, before any other, or after the last."""
+    """Report an error before the last line, or before any other."""
     number, _ = _last(stream)
-    place = (number - choose(number + 2)) % (number + 2)
+    place = number - choose(number + 1)
     with_status = choose.of([{}, {"status": 500}, {"done": True}])
     event = stream.payload_event({"error": "an error was encountered while running the model", **with_status})
     made = stream.inserted(place, event)
-    return Edit(made if place > number else made.cut(place + 1), "an error", (), (place,))
+    return Edit(made.cut(place + 1), "an error", (), (place,))
 
 
 @mutation(
@@ -363,8 +363,8 @@ def never_done(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "ollama_line_after_done", Class.FAULT, Layer.DELTA, "sends more text after done: true",
-    right="says that it belongs to no answer", sources=[_API], dialects=_ONLY,
+    "ollama_line_after_done", Class.DIALECT, Layer.DELTA, "sends more text after done: true",
+    right="says that it belongs to no answer, or has stopped reading", sources=[_API], dialects=_ONLY,
 )  # fmt: skip
 def line_after_done(stream: Stream, choose: Choose) -> Edit:
     """Send a line of text, or the last line again, after the last line."""

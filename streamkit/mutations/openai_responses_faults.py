@@ -97,8 +97,8 @@ def failed(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "responses_chat_chunk", Class.FAULT, Layer.JSON, "sends the payload of Chat Completions in between",
-    right="reports that this is another API: its text must not be lost silently",
+    "responses_chat_chunk", Class.DIALECT, Layer.JSON, "sends the payload of Chat Completions in between",
+    right="reports that this is another API, or passes it over; where nothing else comes, there is no answer",
     sources=["64bit/async-openai#548", "vercel/ai#16423"], dialects=ONLY,
 )  # fmt: skip
 def chat_chunk(stream: Stream, choose: Choose) -> Edit:
@@ -112,8 +112,8 @@ def chat_chunk(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "responses_started_over", Class.FAULT, Layer.DELTA, "starts over in the middle, as a retry behind a proxy does",
-    right="raises a typed error: text and calls of two attempts are not one response",
+    "responses_started_over", Class.DIALECT, Layer.DELTA, "starts over in the middle, as a retry behind a proxy does",
+    right="raises a typed error, or gives the second attempt alone: two attempts are not one response",
     sources=["NuGuardAI/nuguard#455", "endolith/open-interpreter#291"], dialects=ONLY,
 )  # fmt: skip
 def started_over(stream: Stream, choose: Choose) -> Edit:

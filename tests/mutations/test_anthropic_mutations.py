@@ -81,11 +81,18 @@ def edits(mutation: Mutation, stream: Stream, most: int) -> Iterator[Edit]:
             continue
 
 
+#: Of the dialect class, and our own reader gives the typed error.
+REFUSED = {
+    "messages_delta_after_stop", "messages_no_block_start", "messages_no_message_start", "messages_started_over",
+    "messages_strange_index",
+}  # fmt: skip
+
+
 def check(mutation: Mutation, edit: Edit, original: Completion) -> None:
     """Assert that the reader does what is right about an edit."""
     result = outcome(edit.stream.body())
     about = f"{mutation.name}: {edit.said}"
-    if mutation.kind is Class.FAULT:
+    if mutation.kind is Class.FAULT or mutation.name in REFUSED:
         assert isinstance(result, DialectError), about
         assert not result.partial.ended, about
         assert not any(one.executable for one in result.partial.tool_calls), about
@@ -244,7 +251,7 @@ def test_a_stream_is_cut_after_every_event_before_the_stop_reason() -> None:
         assert isinstance(outcome(edit.stream.body()), TruncatedStreamError)
 
 
-BROKEN = {name for name, one in MUTATIONS.items() if one.kind is Class.FAULT and "error" not in name} - {"messages_cut"}
+BROKEN = REFUSED | {"messages_text_for_a_call"}
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN))

@@ -144,6 +144,8 @@ OUTCOMES = {
     "cohere_missing_index": {"same"},
     "cohere_unknown_event": {"same"},
     "cohere_interleave_calls": {"same"},
+    "cohere_no_done": {"same"},
+    "cohere_no_event_names": {"same"},
 }
 
 

@@ -338,8 +338,8 @@ def test_the_word_of_the_end_is_given_as_it_came_and_the_calls_with_it() -> None
 def test_finish_reasons_that_say_nothing_and_those_that_come_too_often() -> None:
     assert ["", "", "", "", "", "", "tool_calls"] == finishes(apply("finish_reason_noise", ONE))
     assert ["tool_calls", "stop"] == finishes(apply("finish_reason_noise", ONE, 1))[-2:]
-    assert ["stop"] * 6 + ["tool_calls"] == finishes(apply("finish_reason_noise", ONE, 2))
-    assert ["stop", None] == finishes(apply("finish_reason_noise", ONE, 3))[:2]
+    assert ["tool_calls"] * 7 == finishes(apply("finish_reason_noise", ONE, 2))
+    assert ["tool_calls", None] == finishes(apply("finish_reason_noise", ONE, 3))[:2]
 
 
 def test_usage_counts_up_and_the_last_one_is_kept() -> None:
@@ -362,11 +362,9 @@ def test_the_content_filter_adds_a_preamble_and_choices_without_a_delta() -> Non
     assert "tool_calls" == result("azure_noise", ONE, 4).finish_reason
 
 
-def test_the_first_finish_reason_is_kept_where_it_comes_with_the_first_delta() -> None:
-    base = stream(calls(call(0, id="a", name="f", arguments="{}")), finish("tool_calls"), finish("stop"), DONE)
-    early = stream(*(payload for _, payload in named("whole call").payloads[1:]), delta(content=""), DONE)
-    assert "stop" == result("finish_reason_noise", base, 2).finish_reason
-    assert "tool_calls" == result("finish_reason_noise", early, 2).finish_reason
+def test_what_comes_after_an_early_finish_reason_is_read() -> None:
+    found = result("finish_reason_noise", ONE, 3)
+    assert ("tool_calls", result("finish_reason_noise", ONE).tool_calls) == (found.finish_reason, found.tool_calls)
 
 
 # -- pairs: a parser that is made to take the one may break on the other

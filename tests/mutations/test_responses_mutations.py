@@ -36,6 +36,10 @@ ANSWER = Completion(
 STREAM = Stream.of(OpenAIResponses().emit(ANSWER, Layout()))
 
 
+#: Of the dialect class, and our own reader gives the typed error.
+REFUSED = {"responses_chat_chunk", "responses_started_over"}
+
+
 def outcome(body: bytes) -> Completion | DialectError:
     reader = Reader()
     try:
@@ -60,7 +64,7 @@ def test_the_reference_does_what_is_right_for_every_mutation(name: str) -> None:
         applied += 1
         result = outcome(edit.stream.body())
         expected = ANSWER if edit.expected is None else edit.expected(ANSWER)
-        if one.kind == Class.FAULT:
+        if one.kind == Class.FAULT or name in REFUSED:
             assert isinstance(result, DialectError), (numbers, edit.said)
             assert not result.partial.ended, (numbers, edit.said)
             assert not any(call.executable for call in result.partial.tool_calls), (numbers, edit.said)
@@ -87,7 +91,8 @@ def test_every_mutation_of_a_stream_without_calls_is_right_or_inapplicable(name:
             continue
         result = outcome(edit.stream.body())
         expected = answer if edit.expected is None else edit.expected(answer)
-        assert isinstance(result, DialectError) if MUTATIONS[name].kind == Class.FAULT else expected == result
+        refused = MUTATIONS[name].kind == Class.FAULT or name in REFUSED
+        assert isinstance(result, DialectError) if refused else expected == result
 
 
 def test_streams_of_other_dialects_are_left_alone() -> None:
