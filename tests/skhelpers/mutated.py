@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from streamkit.cassettes import bundled
 from streamkit.completion import Completion
 from streamkit.dialects import accumulate
 from streamkit.errors import DialectError
+from streamkit.fuzz.normal import differences, normalise
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -18,7 +20,7 @@ from streamkit.transcript import Transcript
 from .corpus import FOLDER, recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: All recordings, and not a sample, where this is set.
 EVERY = bool(os.environ.get("STREAMKIT_EVERY_RECORDING"))
@@ -74,17 +76,56 @@ def lawful(mutation: Mutation, edit: Edit, before: Completion | DialectError) ->
         edit: the edit.
         before: the outcome on the stream before it.
     """
-    after = outcome(edit.stream)
-    if mutation.kind is Class.FAULT:
-        return isinstance(after, DialectError) and nothing_finished(after.partial)
+    return not why_unlawful(mutation.kind, before, outcome(edit.stream), edit.expected)
+
+
+def why_unlawful(
+    kind: Class,
+    before: Completion | DialectError,
+    after: Completion | DialectError,
+    expected: Callable[[Completion], Completion] | None,
+) -> str:
+    """Say what is wrong with our reader's outcome on a mutated stream; nothing where the class allows it.
+
+    Args:
+        kind: the class of the mutation; of several, the gravest.
+        before: the outcome on the stream before it.
+        after: the outcome on the mutated stream.
+        expected: makes the sensible completion out of the original's; None where it is the same.
+    """
+    failed = isinstance(after, DialectError)
+    if kind is Class.FAULT:
+        if not failed:
+            return "the fault is not noticed"
+        return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
     if isinstance(before, DialectError):
-        return isinstance(after, DialectError) and (
-            mutation.kind is Class.DIALECT or edit.expected is not None or facts(before) == facts(after)
+        if not failed:
+            return f"the original is {type(before).__name__}, and this a completion"
+        if kind is Class.DIALECT:
+            return ""
+        if type(before) is not type(after):
+            return f"the original is {type(before).__name__}, and this {type(after).__name__}: {after}"
+        # What a text put in makes of an answer that broke off depends on whether it was put in before the break.
+        return "" if expected is not None or before.partial == after.partial else "another partial answer: " + _told(
+            before.partial, after.partial
         )
-    expected = before if edit.expected is None else edit.expected(before)
-    if mutation.kind is Class.DIALECT and isinstance(after, DialectError):
-        return nothing_finished(after.partial)
-    return bool(expected == after)
+    if failed:
+        if kind is Class.DIALECT:
+            return "" if nothing_finished(after.partial) else "what came before the error looks finished"
+        return f"{type(after).__name__}: {after}"
+    wanted = before if expected is None else expected(before)
+    return "" if wanted == after else _told(wanted, after)
+
+
+def _told(wanted: Completion, found: Completion) -> str:
+    """Return the places at which two completions differ."""
+    places = list(islice(differences(normalise(wanted), normalise(found)), 3))
+    return "; ".join(f"{path}: {_short(one)} became {_short(other)}" for path, one, other in places) or "not equal"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 160 else f"{text[:100]}...{text[-50:]}"
 
 
 def nothing_finished(partial: Completion) -> bool:
