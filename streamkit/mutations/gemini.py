@@ -218,13 +218,19 @@ def finish_alone(stream: Stream, choose: Choose) -> Edit:
     sources=["songquanpeng/one-api#1477", "songquanpeng/one-api#1408"], dialects=ONLY,
 )  # fmt: skip
 def finish_everywhere(stream: Stream, choose: Choose) -> Edit:
-    """Give each candidate with content a finish reason, as old versions did."""
+    """Give each candidate with content a finish reason, as old versions did; what it ends with stays the last one."""
     del choose
-    ends_of(stream)
+    last = {payload_of(stream, n)["candidates"][place].get("index") or 0: n for n, place in ends_of(stream)}
+    numbers = iter([number for number, _ in stream.payloads])
 
     def finished(payload: dict[str, Any]) -> dict[str, Any]:
+        number = next(numbers)
         for candidate in payload.get("candidates") or ():
-            if isinstance(candidate, dict) and parts_of(candidate):
+            if (
+                isinstance(candidate, dict)
+                and parts_of(candidate)
+                and number < last.get(candidate.get("index") or 0, 0)
+            ):
                 candidate.setdefault("finishReason", "STOP")
         return payload
 

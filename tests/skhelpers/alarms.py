@@ -25,7 +25,7 @@ from streamkit.wire.fragmentation import Fragmentation
 from .mutated import why_unlawful
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
@@ -140,12 +140,13 @@ class Tried:
                 self._alarm(one.kind, steps, Fragmentation.whole(), why)
 
     def _mix(self, kind: Class, known: list[Mutation], preserving: list[Mutation], draw: random.Random) -> None:
-        """Apply one to four mutations, the last of the class and those before it preserving."""
+        """Apply one to four mutations, one of the class and the others preserving, in any order."""
         stream, steps, edits = self.stream, [], []
         count = draw.randint(1, 4)
+        its = draw.randrange(count)
         for place in range(count):
             for _ in range(_TRIES):
-                one = draw.choice(known if place == count - 1 else preserving)
+                one = draw.choice(known if place == its else preserving)
                 step = Step(one, tuple(draw.choice((0, draw.randrange(1 << 16))) for _ in range(4)))
                 try:
                     edit = step.apply(stream)
@@ -156,7 +157,7 @@ class Tried:
                 edits.append(edit)
                 stream = edit.stream
                 break
-        if not steps or steps[-1].mutation.kind is not kind:
+        if not _of(kind, steps):
             return
         self.tally.mixes += 1
         self.tally.applied.update(step.mutation.name for step in steps)
@@ -194,7 +195,7 @@ class Tried:
         if cuts == whole:  # cuts fit one body only
             for number in range(len(steps) - 1, -1, -1):
                 rest = steps[:number] + steps[number + 1 :]
-                if rest and rest[-1].mutation.kind is kind and wrong(rest, whole):
+                if _of(kind, rest) and wrong(rest, whole):
                     steps = rest
         return steps, cuts
 
@@ -202,6 +203,11 @@ class Tried:
         token = Token(self.transcript.name, self.transcript.sha256[:12], cuts, steps)
         names = " + ".join(step.mutation.name for step in steps)
         self.tally.alarms.append(Alarm(self.dialect, str(kind), str(token), names, why))
+
+
+def _of(kind: Class, steps: Sequence[Step]) -> bool:
+    """Say whether mutations are together of a class."""
+    return bool(steps) and max(step.mutation.kind for step in steps) is kind
 
 
 def through(changes: list[Callable[[Completion], Completion]]) -> Callable[[Completion], Completion] | None:

@@ -93,28 +93,35 @@ def why_unlawful(
         after: the outcome on the mutated stream.
         expected: makes the sensible completion out of the original's; None where it is the same.
     """
-    failed = isinstance(after, DialectError)
     if kind is Class.FAULT:
-        if not failed:
+        if isinstance(after, Completion):
             return "the fault is not noticed"
         return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
     if isinstance(before, DialectError):
-        if not failed:
-            return f"the original is {type(before).__name__}, and this a completion"
-        if kind is Class.DIALECT:
-            return ""
-        if type(before) is not type(after):
-            return f"the original is {type(before).__name__}, and this {type(after).__name__}: {after}"
-        # What a text put in makes of an answer that broke off depends on whether it was put in before the break.
-        return "" if expected is not None or before.partial == after.partial else "another partial answer: " + _told(
-            before.partial, after.partial
-        )
-    if failed:
+        return _after_an_error(kind, before, after, expected)
+    if isinstance(after, DialectError):
         if kind is Class.DIALECT:
             return "" if nothing_finished(after.partial) else "what came before the error looks finished"
         return f"{type(after).__name__}: {after}"
     wanted = before if expected is None else expected(before)
     return "" if wanted == after else _told(wanted, after)
+
+
+def _after_an_error(
+    kind: Class,
+    before: DialectError,
+    after: Completion | DialectError,
+    expected: Callable[[Completion], Completion] | None,
+) -> str:
+    if isinstance(after, Completion):
+        return f"the original is {type(before).__name__}, and this a completion"
+    if kind is Class.DIALECT:
+        return ""
+    if type(before) is not type(after):
+        return f"the original is {type(before).__name__}, and this {type(after).__name__}: {after}"
+    if expected is not None or before.partial == after.partial:
+        return ""  # a text put in is in the partial answer only if it was put in before the break
+    return "another partial answer: " + _told(before.partial, after.partial)
 
 
 def _told(wanted: Completion, found: Completion) -> str:
