@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where the tests have their helpers
 
-from skhelpers.alarms import Alarm, Tally, Tried  # noqa: E402
-from skhelpers.corpus import FOLDER  # noqa: E402
+from skhelpers.alarms import Alarm, Tally, Tried
+from skhelpers.corpus import FOLDER
 
-from streamkit import dialects  # noqa: E402
-from streamkit.mutations.registry import Class, mutations  # noqa: E402
-from streamkit.transcript import Transcript  # noqa: E402
+from streamkit import dialects
+from streamkit.mutations.registry import Class, mutations
+from streamkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
