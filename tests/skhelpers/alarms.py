@@ -232,5 +232,5 @@ def _drawn(body: bytes, draw: random.Random) -> Fragmentation:
         at = draw.randrange(len(body) + 1)
         if draw.random() < 0.6:
             at = max(body.find(b"\n", at), 0) + draw.randrange(2)
-        cuts.append(at)
+        cuts.append(min(at, len(body)))
     return Fragmentation.at(*cuts)

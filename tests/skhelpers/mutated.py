@@ -94,9 +94,7 @@ def why_unlawful(
         expected: makes the sensible completion out of the original's; None where it is the same.
     """
     if kind is Class.FAULT:
-        if isinstance(after, Completion):
-            return "the fault is not noticed"
-        return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
+        return _after_a_fault(before, after)
     if isinstance(before, DialectError):
         return _after_an_error(kind, before, after, expected)
     if isinstance(after, DialectError):
@@ -105,6 +103,23 @@ def why_unlawful(
         return f"{type(after).__name__}: {after}"
     wanted = before if expected is None else expected(before)
     return "" if wanted == after else _told(wanted, after)
+
+
+def _after_a_fault(before: Completion | DialectError, after: Completion | DialectError) -> str:
+    if isinstance(after, DialectError):
+        return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
+    if isinstance(before, DialectError):
+        return f"the original is {type(before).__name__}, and this a completion"
+    if after.ended and all(whole for _, _, whole in _calls(after)):
+        return "the fault is not noticed"
+    made_up = [call for call in _calls(after) if call[2] and call not in _calls(before)]
+    return f"calls that were not there may be executed: {made_up}" if made_up else ""
+
+
+def _calls(completion: Completion) -> list[tuple[str, str, bool]]:
+    """Return name and arguments of each call, and whether it may be executed."""
+    found = [call for choice in completion.choices for call in (*choice.tool_calls, choice.function_call) if call]
+    return [(call.name, call.arguments, call.executable) for call in found]
 
 
 def _after_an_error(
@@ -137,11 +152,4 @@ def _short(value: object) -> str:
 
 def nothing_finished(partial: Completion) -> bool:
     """Say whether a partial completion neither looks whole nor holds an executable call."""
-    if partial.ended:
-        return False
-    for choice in partial.choices:
-        if any(call.executable for call in choice.tool_calls):
-            return False
-        if choice.function_call is not None and choice.function_call.executable:
-            return False
-    return True
+    return not partial.ended and not any(executable for _, _, executable in _calls(partial))
