@@ -117,9 +117,11 @@ def empty_arguments(stream: Stream, choose: Choose) -> Edit:
     right="goes by the type in the data", sources=_TYPES, dialects=_DIALECTS,
 )  # fmt: skip
 def no_event_names(stream: Stream, choose: Choose) -> Edit:
-    """Leave out every `event` field; `choose` has nothing to choose."""
+    """Leave out every `event` field, but of data that are no UTF-8 and cannot be written again."""
     del choose
-    events = [event if event.name is None else replace(event, name=None, raw=None) for event in stream.events]
+    events = [
+        event if event.name is None or event.lossy else replace(event, name=None, raw=None) for event in stream.events
+    ]
     return Edit(replace(stream, events=tuple(events)), "no event names")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -358,6 +359,10 @@ def as_array(stream: Stream, choose: Choose) -> Edit:
     """Write the payloads as the elements of an array, pretty-printed or compact."""
     answers(stream)
     payloads = [payload for _, payload in stream.payloads]
+    said = [event for event in stream.events if event.data is not None and event.data.strip() and not event.done]
+    unsaid = stream.tail + b"".join(stream.write(event) for event in stream.events if event.data is None)
+    if len(said) != len(payloads) or re.search(rb"^\s*\{", unsaid, re.MULTILINE):
+        raise Inapplicable("not all of it is payloads")
     indent = choose.of([2, None])
     texts = [json.dumps(one, ensure_ascii=stream.manner.ascii, indent=indent) for one in payloads]
     return Edit(as_body(stream, ("[" + "\n,\r\n".join(texts) + "\n]\n").encode("utf-8", "surrogatepass")), "an array")
