@@ -30,7 +30,8 @@ def need(found: Sequence[Any], what: str) -> Sequence[Any]:
 
 def of_type(stream: Stream, *kinds: str) -> list[int]:
     """Return the numbers of the events of these types, up to the terminal one."""
-    return [n for n, payload in stream.payloads if n <= terminal(stream) and payload.get("type") in kinds]
+    end = terminal(stream)
+    return [n for n, payload in stream.payloads if n <= end and payload.get("type") in kinds]
 
 
 def terminal(stream: Stream) -> int:
