@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.anthropic_messages import AnthropicMessages, Reader
@@ -102,29 +100,6 @@ def test_the_reader_does_what_is_right_about_every_edit(mutation: Mutation, name
     for layout in (Layout(), Layout(token_size=1, calls="interleaved", keep_alive=True), Layout(calls="whole")):
         for edit in edits(mutation, stream_of(name, layout), most=200):
             check(mutation, edit, COMPLETIONS[name])
-
-
-@needs_corpus
-@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS.keys())
-def test_the_reader_does_what_is_right_about_edits_of_recordings(mutation: Mutation) -> None:
-    made = 0
-    for original, stream in recorded():
-        for edit in edits(mutation, stream, most=3):
-            check(mutation, edit, original)
-            made += 1
-    assert made > 40
-
-
-@cache
-def recorded() -> list[tuple[Completion, Stream]]:
-    """Return the shorter recordings, each as it is and written anew."""
-    found = []
-    for recording in recordings(".sse", "messages"):
-        original = outcome(recording.body) if len(recording.body) < 10_000 else None
-        if isinstance(original, Completion):
-            found.append((original, Stream.of(transcript_of(recording.body), "anthropic_messages")))
-            found.append((original, Stream.of(AnthropicMessages().emit(original, Layout()))))
-    return found
 
 
 def transcript_of(body: bytes) -> Transcript:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.bedrock_converse import BedrockConverse
@@ -176,22 +175,3 @@ def test_a_message_that_is_not_edited_keeps_its_bytes() -> None:
     (number,) = edit.before
     assert b"" == tail
     assert (before[:number], before[number + 1 :]) == (after[:number], after[number + 2 :])
-
-
-@needs_corpus
-@every_mutation
-def test_recordings_take_the_mutation_as_its_class_says(dialect: Dialect, mutation: Mutation) -> None:
-    suffix, name = (".eventstream", "bedrock.converse") if dialect.wire == "eventstream" else (".sse", "cohere.v2")
-    applied = 0
-    for recording in recordings(suffix):
-        if recording.meta["dialect"] != name or len(recording.body) > 20_000:
-            continue
-        stream = Stream.of(Transcript(recording.body), dialect.name)
-        for numbers in mutation.variants(stream, most=3):
-            try:
-                edit = mutation.apply(stream, numbers)
-            except Inapplicable:
-                continue
-            check(dialect, mutation, stream, edit)
-            applied += 1
-    assert applied

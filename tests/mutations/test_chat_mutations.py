@@ -20,10 +20,8 @@ from skhelpers.chat_streams import (
     finishes,
     named,
     outcome,
-    recorded,
     stream,
 )
-from skhelpers.corpus import needs_corpus
 
 from streamkit.cassettes import library
 from streamkit.mutations import (
@@ -41,9 +39,6 @@ from streamkit.mutations.stream import Stream
 ALL = (chat, chat_placement, chat_calls, chat_arguments, chat_choices, chat_ends, chat_faults)
 PRESERVING = catalogue(*ALL, kind=Class.PRESERVING)
 OTHERS = [*catalogue(*ALL, kind=Class.DIALECT), *catalogue(*ALL, kind=Class.FAULT)]
-
-# What few recorded streams have: several choices, logprobs, tags, escapes in arguments, text before calls.
-RARE = {"escape_cuts", "logprobs_apart", "marker_cuts", "n_interleave", "text_after_calls"}
 
 every_mutation = pytest.mark.parametrize("one", PRESERVING, ids=lambda one: one.name)
 
@@ -79,18 +74,6 @@ def test_the_bundled_transcripts_keep_their_result(one: Mutation, name: str) -> 
     expected = outcome(base.body())
     for numbers, edit in edits(one, base, 12):
         assert expected == outcome(edit.stream.body()), (numbers, edit.said)
-
-
-@needs_corpus
-@every_mutation
-def test_recorded_streams_keep_their_result(one: Mutation) -> None:
-    applied = 0
-    for name, base in recorded(23):
-        expected = outcome(base.body())
-        for numbers, edit in edits(one, base, 4):
-            applied += 1
-            assert expected == outcome(edit.stream.body()), (name, numbers, edit.said)
-    assert applied or one.name in RARE
 
 
 @every_mutation

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.gemini import Gemini
@@ -148,30 +147,3 @@ def test_an_array_or_another_api_is_left_alone(dialect: str) -> None:
                 one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), dialect))
             with pytest.raises(Inapplicable):
                 one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), "openai_chat"))
-
-
-@needs_corpus
-def test_recorded_streams_keep_the_promises_too() -> None:
-    families = {"gemini": "gemini", "ollama.chat": "ollama", "ollama.generate": "ollama",
-                "completions": "openai_completions"}  # fmt: skip
-    made: dict[str, int] = {}
-    for recording in [*recordings(".sse"), *recordings(".ndjson"), *recordings(".jsonarray")]:
-        dialect = families.get(recording.family)
-        body = recording.body
-        if dialect is None or len(body) > 20_000 or isinstance(read(dialect, body), DialectError):
-            continue
-        transcript = Transcript(body, dialect=dialect)
-        for one in MUTATIONS:
-            if dialect not in one.dialects:
-                continue
-            for numbers in one.variants(Stream.of(transcript), 4):
-                try:
-                    check(one, transcript, numbers)
-                except Inapplicable:
-                    continue
-                except AssertionError as failure:
-                    raise AssertionError(recording.name) from failure
-                made[one.name] = made.get(one.name, 0) + 1
-    unused = {one.name for one in MUTATIONS} - made.keys()
-    # No recording holds several candidates, or two calls in neighbouring lines with others between text.
-    assert unused <= {"gemini_candidates_apart", "ollama_calls_apart"}

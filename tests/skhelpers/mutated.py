@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from itertools import islice
 from types import ModuleType
@@ -15,17 +14,9 @@ from streamkit.errors import DialectError
 from streamkit.fuzz.normal import differences, normalise
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
-from streamkit.transcript import Transcript
-
-from .corpus import FOLDER, recordings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-#: All recordings, and not a sample, where this is set.
-EVERY = bool(os.environ.get("STREAMKIT_EVERY_RECORDING"))
-_SAMPLE = 29  # every so many
-_LARGEST = 60_000  # bytes of a body in the sample
 
 
 def of_modules(*modules: ModuleType) -> list[Mutation]:
@@ -36,14 +27,8 @@ def of_modules(*modules: ModuleType) -> list[Mutation]:
 
 @cache
 def chat_streams() -> tuple[Stream, ...]:
-    """Return the bundled streams of chat, and recorded ones where they are at hand."""
-    found = [transcript for transcript in bundled() if transcript.dialect == "openai_chat"]
-    if FOLDER.is_dir():
-        recorded = recordings(".sse", "chat")
-        if not EVERY:
-            recorded = tuple(one for one in recorded[::_SAMPLE] if len(one.body) <= _LARGEST)
-        found += [Transcript(one.body, name=one.name, dialect="openai_chat") for one in recorded]
-    return tuple(Stream.of(transcript) for transcript in found)
+    """Return the bundled streams of chat."""
+    return tuple(Stream.of(transcript) for transcript in bundled() if transcript.dialect == "openai_chat")
 
 
 def outcome(stream: Stream, dialect: str = "openai_chat") -> Completion | DialectError:
