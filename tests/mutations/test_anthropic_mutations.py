@@ -11,7 +11,7 @@ from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.anthropic_messages import AnthropicMessages, Reader
 from streamkit.dialects.layout import Layout
 from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
-from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants
+from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants, jsontext
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -238,6 +238,13 @@ def test_events_lose_their_names_and_nothing_else() -> None:
     before = stream_of("calls")
     assert b"event:" not in edit.stream.body()
     assert [event.data for event in before.events] == [event.data for event in edit.stream.events]
+
+
+def test_data_that_are_no_utf8_stay_so_where_the_names_of_events_go() -> None:
+    broken = jsontext.bad_utf8.apply(stream_of("calls")).stream
+    edit = MUTATIONS["messages_no_names"].apply(broken)
+    assert edit.stream.body().count(b"event:") == sum(event.lossy for event in broken.events) == 1
+    assert isinstance(outcome(edit.stream.body()), PayloadError)
 
 
 def test_new_events_are_named_where_the_stream_names_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -147,3 +148,28 @@ def test_an_array_or_another_api_is_left_alone(dialect: str) -> None:
                 one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), dialect))
             with pytest.raises(Inapplicable):
                 one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), "openai_chat"))
+
+
+def stream_of(*payloads: dict[str, Any], after: bytes = b"") -> Stream:
+    body = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in payloads)
+    return Stream.of(Transcript(body + after, dialect="gemini"))
+
+
+def said(text: str, reason: str | None = None) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, "index": 0,
+                            **({"finishReason": reason} if reason else {})}]}  # fmt: skip
+
+
+def test_a_reason_with_every_payload_leaves_the_last_one_the_last() -> None:
+    stream = stream_of(said("a"), said("b", "MAX_TOKENS"), said(""))
+    edit = gemini.finish_everywhere.apply(stream)
+    reasons = [one["candidates"][0].get("finishReason") for _, one in edit.stream.payloads]
+    assert ["STOP", "MAX_TOKENS", None] == reasons
+    assert read("gemini", stream.body()) == read("gemini", edit.stream.body())
+
+
+@pytest.mark.parametrize("after", [b'{"error":{"code":499}}', b'{"error":{}}\n\n', b"data: no JSON\n\n"])
+def test_what_is_not_all_payloads_is_made_no_array(after: bytes) -> None:
+    with pytest.raises(Inapplicable, match="not all of it is payloads"):
+        gemini.as_array.apply(stream_of(said("a", "STOP"), after=after))
+    assert b"[" == gemini.as_array.apply(stream_of(said("a", "STOP"), after=b": hi\n\n")).stream.body()[:1]

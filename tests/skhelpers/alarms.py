@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Alarm", "Tally", "Tried", "read"]
 
-_TRIES = 12  # to find a mutation that has something to do
+_TRIES = 40  # to find a mutation that has something to do
 _DRIPPED = 8_000  # bytes of the longest body that is sent byte by byte
 
 
@@ -116,14 +116,17 @@ class Tried:
             mixes: how many mixes, of each class.
             most: variants of a mutation, at most.
         """
+        preserving = self._known(Class.PRESERVING)
         for kind in self.classes:
-            known = mutations(classes=[kind], dialect=self.dialect)
-            preserving = mutations(classes=[Class.PRESERVING], dialect=self.dialect)
+            known = self._known(kind)
             for one in known:
                 self._variants(one, most)
             for number in range(mixes):
                 self._mix(kind, known, preserving, random.Random(f"{self.seed}/{self.transcript.name}/{kind}/{number}"))
         return self.tally
+
+    def _known(self, kind: Class) -> list[Mutation]:
+        return [one for one in mutations(classes=[kind], dialect=self.dialect) if one.knows(self.stream)]
 
     def _variants(self, one: Mutation, most: int) -> None:
         for numbers in one.variants(self.stream, most):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -167,6 +168,7 @@ def stream(*events: Json | str | bytes) -> Stream:
     return Stream.of(Transcript(sse(*events), name="made by hand", dialect="openai_chat", synthetic=True))
 
 
+@cache
 def named(name: str) -> Stream:
     """Return one of the streams."""
     return stream(*STREAMS[name])
