@@ -39,6 +39,8 @@ __all__ = ["Accumulator", "CohereV2", "Reader"]
 _CUT_OFF = {"MAX_TOKENS", "ERROR", "TIMEOUT"}
 # After one of these a call without arguments is a call without arguments.
 _COMPLETE = {"COMPLETE", "TOOL_CALL"}
+# What gateways put between the events of any API; like an empty object, it says nothing.
+_KEEP_ALIVE = {"ping", "keepalive"}
 _KNOWN = {
     "message-start": {"id", "delta"},
     "content-start": {"index", "delta"},
@@ -143,7 +145,7 @@ class Accumulator(EventAccumulator):
             raise provider_error(payload)
         if isinstance(kind, str) and kind in _KNOWN:
             self._payload(kind, payload)
-        else:
+        elif payload and kind not in _KEEP_ALIVE:
             self._unknown.append(payload)
 
     def _payload(self, kind: str, payload: dict[str, Any]) -> None:

@@ -186,7 +186,9 @@ def no_names(stream: Stream, choose: Choose) -> Edit:
     """Leave out all `event` fields."""
     del choose
     need([event for event in stream.events if event.name is not None], "event with a name")
-    events = [replace(event, name=None, raw=None) if event.name is not None else event for event in stream.events]
+    events = [
+        event if event.name is None or event.lossy else replace(event, name=None, raw=None) for event in stream.events
+    ]
     return Edit(replace(stream, events=tuple(events)), "no event names")
 
 

@@ -26,6 +26,9 @@ __all__ = ["Part", "edited", "parts"]
 _MODEL = ("bedrock-runtime: ConverseStreamOutput",)
 _WIRE = ("Smithy: Amazon Event Stream specification",)
 _DIALECTS = ("bedrock_converse",)
+_EVENTS = {
+    "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
+}  # fmt: skip
 
 
 class Part:
@@ -184,13 +187,14 @@ def empty_input(stream: Stream, choose: Choose) -> Edit:
     right="ignores the field p", sources=_MODEL, dialects=_DIALECTS,
 )  # fmt: skip
 def padding(stream: Stream, choose: Choose) -> Edit:
-    """Change the field `p` of every message."""
+    """Change the field `p` of every event of the model's."""
     found, tail = parts(stream)
     length = choose.of((0, 1, 5000))
     raws = []
     for part in found:
         bare = {key: value for key, value in part.payload.items() if key != "p"}
-        raws.append(part.saying({**bare, "p": "a" * length} if length else bare) if part.payload else part.raw)
+        known = part.kind in _EVENTS and part.payload
+        raws.append(part.saying({**bare, "p": "a" * length} if length else bare) if known else part.raw)
     return edited(stream, raws, f"padding of {length} characters", tail=tail)
 
 

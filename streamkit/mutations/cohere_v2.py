@@ -117,9 +117,11 @@ def empty_arguments(stream: Stream, choose: Choose) -> Edit:
     right="goes by the type in the data", sources=_TYPES, dialects=_DIALECTS,
 )  # fmt: skip
 def no_event_names(stream: Stream, choose: Choose) -> Edit:
-    """Leave out every `event` field; `choose` has nothing to choose."""
+    """Leave out every `event` field, but of data that are no UTF-8 and cannot be written again."""
     del choose
-    events = [event if event.name is None else replace(event, name=None, raw=None) for event in stream.events]
+    events = [
+        event if event.name is None or event.lossy else replace(event, name=None, raw=None) for event in stream.events
+    ]
     return Edit(replace(stream, events=tuple(events)), "no event names")
 
 
@@ -128,12 +130,12 @@ def no_event_names(stream: Stream, choose: Choose) -> Edit:
     right="knows the end by message-end", sources=_REFERENCE, dialects=_DIALECTS,
 )  # fmt: skip
 def no_done(stream: Stream, choose: Choose) -> Edit:
-    """Leave `[DONE]` out, or put it there where there was none; `choose` has nothing to choose."""
+    """Leave `[DONE]` out, with what nobody reads behind it, or put it there where there was none."""
     del choose
     _end(stream)
     done = [number for number, event in enumerate(stream.events) if event.done]
     if done:
-        return Edit(stream.replaced(done[0]), "no [DONE]", (done[0],))
+        return Edit(stream.cut(done[0]), "no [DONE]", (done[0],))
     return Edit(stream.inserted(len(stream.events), Event("[DONE]")), "[DONE] at the end", (), (len(stream.events),))
 
 

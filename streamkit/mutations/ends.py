@@ -55,7 +55,10 @@ def unfinished(stream: Stream) -> int:
     count = len(stream.events)
     if not is_over(stream, count):
         return count
-    low, high = 0, count  # over after `high` events, and not after `low`
+    high = count  # over after `high` events, and not after `low`; the end is most often near the last event
+    step = 1
+    while (low := max(0, count - step)) > 0 and is_over(stream, low):
+        high, step = low, 2 * step
     while high - low > 1:
         middle = (low + high) // 2
         if is_over(stream, middle):

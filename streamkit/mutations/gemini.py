@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -218,13 +219,19 @@ def finish_alone(stream: Stream, choose: Choose) -> Edit:
     sources=["songquanpeng/one-api#1477", "songquanpeng/one-api#1408"], dialects=ONLY,
 )  # fmt: skip
 def finish_everywhere(stream: Stream, choose: Choose) -> Edit:
-    """Give each candidate with content a finish reason, as old versions did."""
+    """Give each candidate with content a finish reason, as old versions did; what it ends with stays the last one."""
     del choose
-    ends_of(stream)
+    last = {payload_of(stream, n)["candidates"][place].get("index") or 0: n for n, place in ends_of(stream)}
+    numbers = iter([number for number, _ in stream.payloads])
 
     def finished(payload: dict[str, Any]) -> dict[str, Any]:
+        number = next(numbers)
         for candidate in payload.get("candidates") or ():
-            if isinstance(candidate, dict) and parts_of(candidate):
+            if (
+                isinstance(candidate, dict)
+                and parts_of(candidate)
+                and number < last.get(candidate.get("index") or 0, 0)
+            ):
                 candidate.setdefault("finishReason", "STOP")
         return payload
 
@@ -353,6 +360,10 @@ def as_array(stream: Stream, choose: Choose) -> Edit:
     """Write the payloads as the elements of an array, pretty-printed or compact."""
     answers(stream)
     payloads = [payload for _, payload in stream.payloads]
+    said = [event for event in stream.events if event.data is not None and event.data.strip() and not event.done]
+    unsaid = stream.tail + b"".join(stream.write(event) for event in stream.events if event.data is None)
+    if len(said) != len(payloads) or re.search(rb"^\s*\{", unsaid, re.MULTILINE):
+        raise Inapplicable("not all of it is payloads")
     indent = choose.of([2, None])
     texts = [json.dumps(one, ensure_ascii=stream.manner.ascii, indent=indent) for one in payloads]
     return Edit(as_body(stream, ("[" + "\n,\r\n".join(texts) + "\n]\n").encode("utf-8", "surrogatepass")), "an array")

@@ -143,13 +143,20 @@ class Mutation:
     shows: bool = False
     wires: tuple[str, ...] = LINES
 
+    def knows(self, stream: Stream) -> bool:
+        """Say whether it knows the dialect of a stream or, where it knows all of them, its framing."""
+        return stream.dialect in self.dialects if self.dialects else stream.manner.wire in self.wires
+
     def apply(self, stream: Stream, numbers: Sequence[int] = ()) -> Edit:
         """Return the edit for these choices.
 
         Raises:
             Inapplicable: there is nothing to do, or it would change nothing.
         """
-        self._check(stream)
+        if not self.knows(stream):
+            if self.dialects:
+                raise Inapplicable(f"it knows {', '.join(self.dialects)}, and this is {stream.dialect or 'unknown'}")
+            raise Inapplicable(f"it knows no framing by {stream.manner.wire}")
         try:
             edit = self.edit(stream, Choose(numbers))
         except RecursionError:
@@ -157,12 +164,6 @@ class Mutation:
         if edit.stream.body() == stream.body():
             raise Inapplicable("it would change nothing")
         return edit
-
-    def _check(self, stream: Stream) -> None:
-        if self.dialects and stream.dialect not in self.dialects:
-            raise Inapplicable(f"it knows {', '.join(self.dialects)}, and this is {stream.dialect or 'unknown'}")
-        if not self.dialects and stream.manner.wire not in self.wires:
-            raise Inapplicable(f"it knows no framing by {stream.manner.wire}")
 
     def variants(self, stream: Stream, most: int = 8) -> Iterator[tuple[int, ...]]:
         """Yield choices that make different edits: the first, then each choice by itself, evenly spread.
@@ -173,11 +174,7 @@ class Mutation:
             stream: what is edited.
             most: the most to yield.
         """
-        if most < 1:
-            return
-        try:
-            self._check(stream)
-        except Inapplicable:
+        if most < 1 or not self.knows(stream):
             return
         choose = Choose()
         with suppress(Inapplicable, RecursionError):

@@ -159,6 +159,11 @@ def test_what_nobody_knows_yet_is_kept_and_harms_nothing() -> None:
     } == found.extra
 
 
+def test_what_a_gateway_sends_to_keep_a_connection_open_is_passed_over() -> None:
+    alive: list[Json] = [{"type": "ping"}, {"type": "keepalive", "time": 1}, {}]
+    assert read(*WEATHER) == read(*alive, *WEATHER[:3], *alive, *WEATHER[3:])
+
+
 # What may be executed
 
 

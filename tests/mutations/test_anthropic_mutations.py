@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.anthropic_messages import AnthropicMessages, Reader
 from streamkit.dialects.layout import Layout
 from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
-from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants
+from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants, jsontext
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -109,29 +107,6 @@ def test_the_reader_does_what_is_right_about_every_edit(mutation: Mutation, name
     for layout in (Layout(), Layout(token_size=1, calls="interleaved", keep_alive=True), Layout(calls="whole")):
         for edit in edits(mutation, stream_of(name, layout), most=200):
             check(mutation, edit, COMPLETIONS[name])
-
-
-@needs_corpus
-@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS.keys())
-def test_the_reader_does_what_is_right_about_edits_of_recordings(mutation: Mutation) -> None:
-    made = 0
-    for original, stream in recorded():
-        for edit in edits(mutation, stream, most=3):
-            check(mutation, edit, original)
-            made += 1
-    assert made > 40
-
-
-@cache
-def recorded() -> list[tuple[Completion, Stream]]:
-    """Return the shorter recordings, each as it is and written anew."""
-    found = []
-    for recording in recordings(".sse", "messages"):
-        original = outcome(recording.body) if len(recording.body) < 10_000 else None
-        if isinstance(original, Completion):
-            found.append((original, Stream.of(transcript_of(recording.body), "anthropic_messages")))
-            found.append((original, Stream.of(AnthropicMessages().emit(original, Layout()))))
-    return found
 
 
 def transcript_of(body: bytes) -> Transcript:
@@ -270,6 +245,13 @@ def test_events_lose_their_names_and_nothing_else() -> None:
     before = stream_of("calls")
     assert b"event:" not in edit.stream.body()
     assert [event.data for event in before.events] == [event.data for event in edit.stream.events]
+
+
+def test_data_that_are_no_utf8_stay_so_where_the_names_of_events_go() -> None:
+    broken = jsontext.bad_utf8.apply(stream_of("calls")).stream
+    edit = MUTATIONS["messages_no_names"].apply(broken)
+    assert edit.stream.body().count(b"event:") == sum(event.lossy for event in broken.events) == 1
+    assert isinstance(outcome(edit.stream.body()), PayloadError)
 
 
 def test_new_events_are_named_where_the_stream_names_its_own() -> None:

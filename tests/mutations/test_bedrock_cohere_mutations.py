@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.bedrock_converse import BedrockConverse
 from streamkit.dialects.cohere_v2 import CohereV2
 from streamkit.dialects.layout import Layout
-from streamkit.errors import DialectError
-from streamkit.mutations import bedrock_converse, bedrock_converse_faults, cohere_v2
+from streamkit.errors import DialectError, PayloadError
+from streamkit.mutations import bedrock_converse, bedrock_converse_faults, cohere_v2, frames, jsontext
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -180,20 +179,26 @@ def test_a_message_that_is_not_edited_keeps_its_bytes() -> None:
     assert (before[:number], before[number + 1 :]) == (after[:number], after[number + 2 :])
 
 
-@needs_corpus
-@every_mutation
-def test_recordings_take_the_mutation_as_its_class_says(dialect: Dialect, mutation: Mutation) -> None:
-    suffix, name = (".eventstream", "bedrock.converse") if dialect.wire == "eventstream" else (".sse", "cohere.v2")
-    applied = 0
-    for recording in recordings(suffix):
-        if recording.meta["dialect"] != name or len(recording.body) > 20_000:
-            continue
-        stream = Stream.of(Transcript(recording.body), dialect.name)
-        for numbers in mutation.variants(stream, most=3):
-            try:
-                edit = mutation.apply(stream, numbers)
-            except Inapplicable:
-                continue
-            check(dialect, mutation, stream, edit)
-            applied += 1
-    assert applied
+def test_padding_is_put_into_the_events_that_have_some_and_into_no_other() -> None:
+    stream = bedrock_converse.unknown_event.apply(stream_of(BedrockConverse())).stream
+    edit = bedrock_converse.padding.apply(stream, (1,))
+    assert read(BedrockConverse(), stream.body()) == read(BedrockConverse(), edit.stream.body())
+    padded = [b'"p":"a"' in message.payload for message in decode(edit.stream.body())]
+    assert 1 == padded.count(False)
+
+
+def test_what_nobody_reads_behind_the_end_goes_with_it() -> None:
+    stream = stream_of(CohereV2())
+    for numbers in ((0,), (0, 3), (1,), (2,), (3,)):
+        done = cohere_v2.no_done.apply(stream).stream if not any(e.done for e in stream.events) else stream
+        junk = frames.junk_after_done.apply(done, numbers).stream
+        edit = cohere_v2.no_done.apply(junk)
+        assert COHERE_ANSWER == read(CohereV2(), edit.stream.body()), numbers
+
+
+def test_data_that_are_no_utf8_stay_so_where_the_names_of_events_go() -> None:
+    stream = jsontext.bad_utf8.apply(stream_of(CohereV2())).stream
+    edit = cohere_v2.no_event_names.apply(stream)
+    assert edit.stream.body().count(b"event:") == sum(event.lossy for event in stream.events) == 1
+    with pytest.raises(PayloadError):
+        read(CohereV2(), edit.stream.body())

@@ -15,10 +15,8 @@ from skhelpers.chat_streams import (
     finishes,
     named,
     outcome,
-    recorded,
     stream,
 )
-from skhelpers.corpus import needs_corpus
 
 from streamkit.cassettes import library
 from streamkit.completion import Completion
@@ -103,17 +101,6 @@ def test_the_bundled_transcripts_are_reported_when_broken(one: Mutation, name: s
     base = Stream.of(library.load(name))
     for _, edit in edits(one, base, 12):
         check(one, base, edit.stream)
-
-
-@needs_corpus
-@every_fault
-def test_recorded_streams_are_reported_when_broken(one: Mutation) -> None:
-    applied = 0
-    for _, base in recorded(17):
-        for _, edit in edits(one, base, 4):
-            applied += 1
-            check(one, base, edit.stream)
-    assert applied or one.name == "cut_between_calls"
 
 
 @every_fault

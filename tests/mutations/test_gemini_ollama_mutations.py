@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skhelpers.corpus import needs_corpus, recordings
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.gemini import Gemini
@@ -154,28 +154,26 @@ def test_an_array_or_another_api_is_left_alone(dialect: str) -> None:
                 one.apply(Stream.of(Transcript(b'data: {"type":"other"}\n\n'), "openai_chat"))
 
 
-@needs_corpus
-def test_recorded_streams_keep_the_promises_too() -> None:
-    families = {"gemini": "gemini", "ollama.chat": "ollama", "ollama.generate": "ollama",
-                "completions": "openai_completions"}  # fmt: skip
-    made: dict[str, int] = {}
-    for recording in [*recordings(".sse"), *recordings(".ndjson"), *recordings(".jsonarray")]:
-        dialect = families.get(recording.family)
-        body = recording.body
-        if dialect is None or len(body) > 20_000 or isinstance(read(dialect, body), DialectError):
-            continue
-        transcript = Transcript(body, dialect=dialect)
-        for one in MUTATIONS:
-            if dialect not in one.dialects:
-                continue
-            for numbers in one.variants(Stream.of(transcript), 4):
-                try:
-                    check(one, transcript, numbers)
-                except Inapplicable:
-                    continue
-                except AssertionError as failure:
-                    raise AssertionError(recording.name) from failure
-                made[one.name] = made.get(one.name, 0) + 1
-    unused = {one.name for one in MUTATIONS} - made.keys()
-    # No recording holds several candidates, or two calls in neighbouring lines with others between text.
-    assert unused <= {"gemini_candidates_apart", "ollama_calls_apart"}
+def stream_of(*payloads: dict[str, Any], after: bytes = b"") -> Stream:
+    body = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in payloads)
+    return Stream.of(Transcript(body + after, dialect="gemini"))
+
+
+def said(text: str, reason: str | None = None) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, "index": 0,
+                            **({"finishReason": reason} if reason else {})}]}  # fmt: skip
+
+
+def test_a_reason_with_every_payload_leaves_the_last_one_the_last() -> None:
+    stream = stream_of(said("a"), said("b", "MAX_TOKENS"), said(""))
+    edit = gemini.finish_everywhere.apply(stream)
+    reasons = [one["candidates"][0].get("finishReason") for _, one in edit.stream.payloads]
+    assert ["STOP", "MAX_TOKENS", None] == reasons
+    assert read("gemini", stream.body()) == read("gemini", edit.stream.body())
+
+
+@pytest.mark.parametrize("after", [b'{"error":{"code":499}}', b'{"error":{}}\n\n', b"data: no JSON\n\n"])
+def test_what_is_not_all_payloads_is_made_no_array(after: bytes) -> None:
+    with pytest.raises(Inapplicable, match="not all of it is payloads"):
+        gemini.as_array.apply(stream_of(said("a", "STOP"), after=after))
+    assert b"[" == gemini.as_array.apply(stream_of(said("a", "STOP"), after=b": hi\n\n")).stream.body()[:1]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from skhelpers.chat import DONE, Json, call, calls, choice, delta, finish, payload, sse
-from skhelpers.corpus import FOLDER, recordings
 from streamkit.dialects import accumulate
 from streamkit.errors import DialectError
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
@@ -169,6 +168,7 @@ def stream(*events: Json | str | bytes) -> Stream:
     return Stream.of(Transcript(sse(*events), name="made by hand", dialect="openai_chat", synthetic=True))
 
 
+@cache
 def named(name: str) -> Stream:
     """Return one of the streams."""
     return stream(*STREAMS[name])
@@ -180,22 +180,6 @@ def outcome(body: bytes) -> object:
         return accumulate([body])
     except DialectError as error:
         return type(error), error.partial
-
-
-@cache
-def recorded(step: int = 1, most: int = 60_000) -> tuple[tuple[str, Stream], ...]:
-    """Return the chat streams of the corpus.
-
-    Args:
-        step: take only each `step`-th.
-        most: leave out bodies of more bytes.
-    """
-    if not FOLDER.is_dir():
-        return ()
-    found = [one for one in recordings(family="chat") if one.path.stat().st_size <= most]
-    return tuple(
-        (one.name, Stream.of(Transcript(one.body, name=one.name, dialect="openai_chat"))) for one in found[::step]
-    )
 
 
 def catalogue(*modules: ModuleType, kind: Class) -> list[Mutation]:

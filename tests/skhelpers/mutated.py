@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,12 @@ from streamkit.cassettes import bundled
 from streamkit.completion import Completion
 from streamkit.dialects import accumulate
 from streamkit.errors import DialectError
+from streamkit.fuzz.normal import differences, normalise
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
-from streamkit.transcript import Transcript
-
-from .corpus import FOLDER, recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-#: All recordings, and not a sample, where this is set.
-EVERY = bool(os.environ.get("STREAMKIT_EVERY_RECORDING"))
-_SAMPLE = 29  # every so many
-_LARGEST = 60_000  # bytes of a body in the sample
+    from collections.abc import Callable, Iterator
 
 
 def of_modules(*modules: ModuleType) -> list[Mutation]:
@@ -34,14 +27,8 @@ def of_modules(*modules: ModuleType) -> list[Mutation]:
 
 @cache
 def chat_streams() -> tuple[Stream, ...]:
-    """Return the bundled streams of chat, and recorded ones where they are at hand."""
-    found = [transcript for transcript in bundled() if transcript.dialect == "openai_chat"]
-    if FOLDER.is_dir():
-        recorded = recordings(".sse", "chat")
-        if not EVERY:
-            recorded = tuple(one for one in recorded[::_SAMPLE] if len(one.body) <= _LARGEST)
-        found += [Transcript(one.body, name=one.name, dialect="openai_chat") for one in recorded]
-    return tuple(Stream.of(transcript) for transcript in found)
+    """Return the bundled streams of chat."""
+    return tuple(Stream.of(transcript) for transcript in bundled() if transcript.dialect == "openai_chat")
 
 
 def outcome(stream: Stream, dialect: str = "openai_chat") -> Completion | DialectError:
@@ -74,26 +61,80 @@ def lawful(mutation: Mutation, edit: Edit, before: Completion | DialectError) ->
         edit: the edit.
         before: the outcome on the stream before it.
     """
-    after = outcome(edit.stream)
-    if mutation.kind is Class.FAULT:
-        return isinstance(after, DialectError) and nothing_finished(after.partial)
+    return not why_unlawful(mutation.kind, before, outcome(edit.stream), edit.expected)
+
+
+def why_unlawful(
+    kind: Class,
+    before: Completion | DialectError,
+    after: Completion | DialectError,
+    expected: Callable[[Completion], Completion] | None,
+) -> str:
+    """Say what is wrong with our reader's outcome on a mutated stream; nothing where the class allows it.
+
+    Args:
+        kind: the class of the mutation; of several, the gravest.
+        before: the outcome on the stream before it.
+        after: the outcome on the mutated stream.
+        expected: makes the sensible completion out of the original's; None where it is the same.
+    """
+    if kind is Class.FAULT:
+        return _after_a_fault(before, after)
     if isinstance(before, DialectError):
-        return isinstance(after, DialectError) and (
-            mutation.kind is Class.DIALECT or edit.expected is not None or facts(before) == facts(after)
-        )
-    expected = before if edit.expected is None else edit.expected(before)
-    if mutation.kind is Class.DIALECT and isinstance(after, DialectError):
-        return nothing_finished(after.partial)
-    return bool(expected == after)
+        return _after_an_error(kind, before, after, expected)
+    if isinstance(after, DialectError):
+        if kind is Class.DIALECT:
+            return "" if nothing_finished(after.partial) else "what came before the error looks finished"
+        return f"{type(after).__name__}: {after}"
+    wanted = before if expected is None else expected(before)
+    return "" if wanted == after else _told(wanted, after)
+
+
+def _after_a_fault(before: Completion | DialectError, after: Completion | DialectError) -> str:
+    if isinstance(after, DialectError):
+        return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
+    if isinstance(before, DialectError):
+        return f"the original is {type(before).__name__}, and this a completion"
+    if after.ended and all(whole for _, _, whole in _calls(after)):
+        return "the fault is not noticed"
+    made_up = [call for call in _calls(after) if call[2] and call not in _calls(before)]
+    return f"calls that were not there may be executed: {made_up}" if made_up else ""
+
+
+def _calls(completion: Completion) -> list[tuple[str, str, bool]]:
+    """Return name and arguments of each call, and whether it may be executed."""
+    found = [call for choice in completion.choices for call in (*choice.tool_calls, choice.function_call) if call]
+    return [(call.name, call.arguments, call.executable) for call in found]
+
+
+def _after_an_error(
+    kind: Class,
+    before: DialectError,
+    after: Completion | DialectError,
+    expected: Callable[[Completion], Completion] | None,
+) -> str:
+    if isinstance(after, Completion):
+        return f"the original is {type(before).__name__}, and this a completion"
+    if kind is Class.DIALECT:
+        return ""
+    if type(before) is not type(after):
+        return f"the original is {type(before).__name__}, and this {type(after).__name__}: {after}"
+    if expected is not None or before.partial == after.partial:
+        return ""  # a text put in is in the partial answer only if it was put in before the break
+    return "another partial answer: " + _told(before.partial, after.partial)
+
+
+def _told(wanted: Completion, found: Completion) -> str:
+    """Return the places at which two completions differ."""
+    places = list(islice(differences(normalise(wanted), normalise(found)), 3))
+    return "; ".join(f"{path}: {_short(one)} became {_short(other)}" for path, one, other in places) or "not equal"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 160 else f"{text[:100]}...{text[-50:]}"
 
 
 def nothing_finished(partial: Completion) -> bool:
     """Say whether a partial completion neither looks whole nor holds an executable call."""
-    if partial.ended:
-        return False
-    for choice in partial.choices:
-        if any(call.executable for call in choice.tool_calls):
-            return False
-        if choice.function_call is not None and choice.function_call.executable:
-            return False
-    return True
+    return not partial.ended and not any(executable for _, _, executable in _calls(partial))
