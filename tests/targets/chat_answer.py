@@ -113,13 +113,22 @@ class Answer:
                 self._entry(entry)
 
     def _entry(self, entry: dict[str, Any]) -> None:
-        empty = {"content": [], "reasoning": {}, "refusal": [], "calls": [], "finish": None, "legacy": None}
+        empty: dict[str, Any] = {
+            "content": [],
+            "reasoning": {},
+            "refusal": [],
+            "calls": [],
+            "finish": None,
+            "legacy": None,
+        }
         choice = self._choices.setdefault(entry.get("index") or 0, empty)
         delta = entry.get("delta") or {}
         content = delta.get("content")
         for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
             if part.get("type") == "text":
                 choice["content"].append(_text(part.get("text")))
+            for piece in _list(part.get("thinking")):
+                choice["reasoning"].setdefault("parts", []).append(_text(piece.get("text")))
         choice["refusal"].append(_text(delta.get("refusal")))
         for name in _REASONING:
             if isinstance(delta.get(name), str):
@@ -151,7 +160,8 @@ class Answer:
         call["turn"] = 1 + max(one["turn"] for one in calls)
         call["id"] = call["id"] or given
         call["name"] += "" if name == call["name"] else name
-        if piece[:1] == "{" and _object(call["arguments"]) in ({}, _object(piece)):
+        whole = _object(call["arguments"])
+        if piece[:1] == "{" and whole is not None and whole in ({}, _object(piece)):
             call["arguments"] = ""  # a placeholder, or the same once more
         call["arguments"] += piece
 
@@ -184,7 +194,7 @@ class Answer:
                 raise BrokenCallError(f"{call['name'] or 'a call'} was cut off")
             if call["arguments"].strip() and _object(call["arguments"]) is None:
                 raise BrokenCallError(f"{call['name']}: {call['arguments'][:80]!r} is no JSON object")
-        reasoning = next(iter(choice["reasoning"].values()), [])
+        reasoning: list[str] = next(iter(choice["reasoning"].values()), [])
         return {
             "content": _whole("".join(choice["content"])),
             "reasoning": _whole("".join(reasoning)),

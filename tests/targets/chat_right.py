@@ -142,7 +142,7 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
     rest, first = "", True
     for text in texts:
         rest += text
-        if not text or "\n" not in text and "\r" not in rest:
+        if "\n" not in text and "\r" not in rest:
             continue
         *whole, rest = re.split("\r\n|\n|\r(?!\\Z)", rest)
         for line in whole:
@@ -154,7 +154,8 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
 
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield name and data of each event."""
-    name, data = "", []
+    name = ""
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:
