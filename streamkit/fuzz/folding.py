@@ -50,7 +50,16 @@ def _text(item: Any) -> str | None:
         item = item["data"]
     if isinstance(item, str):
         return item if item == _DONE or _is_object(item) else None
-    return json.dumps(jsonable(item)) if isinstance(item, dict) else None
+    return json.dumps(_plain(item)) if isinstance(item, dict) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a payload as JSON can hold it; texts stay as they are, for half a surrogate pair may meet the other."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str) else jsonable(value)
 
 
 def _is_object(text: str) -> bool:
