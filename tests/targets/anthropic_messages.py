@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, blocks, loads
+from targets.frames import Frames, Json, blocks, cut_off, loads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -185,7 +185,8 @@ class Messages:
         return "".join(block.text for block in self.ordered() if block.kind == "text")
 
     def call(self, block: Block) -> Json:
-        return {"id": block.start.get("id"), "name": block.start["name"], "arguments": self.arguments(block)}
+        arguments = self.arguments(block)
+        return {"id": block.start.get("id"), "name": block.start["name"], "arguments": arguments, **cut_off(arguments)}
 
     def finish_reason(self) -> str | None:
         return self.stop_reason

@@ -16,7 +16,7 @@ from targets.broken import BrokenStream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
-__all__ = ["Frames", "Json", "blocks", "loads"]
+__all__ = ["Frames", "Json", "blocks", "cut_off", "loads"]
 
 Json = dict[str, Any]
 
@@ -36,6 +36,15 @@ def loads(text: str | bytes) -> Json:
     if not isinstance(value, dict):
         raise BrokenStream(f"no object: {value!r}")
     return value
+
+
+def cut_off(arguments: str) -> Json:
+    """Return what marks a call as one not to be executed, where its arguments are no object; nothing elsewhere."""
+    try:
+        loads(arguments or "{}")
+    except BrokenStream as error:
+        return {"problem": str(error)}
+    return {}
 
 
 class Frames:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, loads
+from targets.frames import Frames, Json, cut_off, loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,15 +156,13 @@ class Responses:
         return "".join(item.texts[place] for place in sorted(item.texts))
 
     def result(self) -> Json:
-        calls = [item for item in self.ordered() if item.kind == _CALL]
-        return {
-            "content": self.content(),
-            "tool_calls": [
-                {"id": call.fields.get("call_id"), "name": call.fields["name"], "arguments": self.arguments(call)}
-                for call in calls
-            ],
-            "finish_reason": self.finish,
-        }
+        calls = [self.call(item) for item in self.ordered() if item.kind == _CALL]
+        return {"content": self.content(), "tool_calls": calls, "finish_reason": self.finish}
+
+    def call(self, item: Item) -> Json:
+        arguments = self.arguments(item)
+        fields = item.fields
+        return {"id": fields.get("call_id"), "name": fields["name"], "arguments": arguments, **cut_off(arguments)}
 
 
 class ByDeltas(Responses):

@@ -120,9 +120,11 @@ class TakesARefusalForAnEnd(Messages):
         return {"refusal": "end_turn"}.get(self.stop_reason or "", self.stop_reason)
 
 
-class OrdersBlocksByTheirArrival(Messages):
-    def ordered(self) -> list[Block]:
-        return list(self.blocks.values())
+class FindsBlocksByTheirPlace(Messages):
+    """Keeps the blocks in a list, where the index is taken for a place."""
+
+    def block(self, index: object, payload: Json) -> Block:
+        return list(self.blocks.values())[index] if isinstance(index, int) else super().block(index, payload)
 
 
 class RepairsArguments(Messages):
@@ -262,7 +264,10 @@ PLANTED = (
     Planted(KnowsEventsByTheirNames, "messages_no_names", ONE),
     Planted(NeedsUsage, "messages_no_usage", ONE),
     Planted(TakesARefusalForAnEnd, "messages_stop_reason", ONE),
-    Planted(OrdersBlocksByTheirArrival, "messages_blocks_out_of_order", TWO),
+    Planted(
+        FindsBlocksByTheirPlace, "messages_blocks_out_of_order", ONE, ("messages_index_gaps",),
+        "in both the index of a block is not the number of blocks before it",
+    ),  # fmt: skip
     Planted(RepairsArguments, "messages_cut_arguments", ONE),
     Planted(TakesDoneForAFinishReason, "messages_done", ONE),
     Planted(CountsTheBlocks, "messages_index_gaps", ONE),
