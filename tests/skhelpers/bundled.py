@@ -7,12 +7,18 @@ they say so.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from streamkit.cassettes import Cassette, dump
 from streamkit.transcript import Interaction, Request, ResponseHead, Transcript
 from streamkit.wire.sse import Framing, ServerSentEvent, SSEEncoder
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from skhelpers import bundled_dialects
 
 FOLDER = Path(__file__).resolve().parents[2] / "cassettes"
 URL = "https://api.openai.com/v1/chat/completions"
@@ -215,7 +221,7 @@ def transcripts() -> list[Transcript]:
     """Return all of them."""
     return [
         boston(), multibyte_text(), parallel_calls_crlf(), text_then_calls(), two_choices_logprobs(),
-        reasoning_with_ids(),
+        reasoning_with_ids(), *bundled_dialects.transcripts(),
     ]  # fmt: skip
 
 

@@ -1,0 +1,291 @@
+"""Planted bugs of Anthropic Messages, one for each of its mutations."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from targets.anthropic_messages import Block, Messages
+from targets.broken import BrokenStream, Refused
+from targets.frames import Json
+from targets.planting import Planted
+
+# -- deltas and blocks in other pieces
+
+
+class TrimsEachDelta(Messages):
+    def text(self, block: Block, text: str) -> None:
+        super().text(block, text.strip())
+
+
+class TakesAWholeFragmentForAPlaceholder(Messages):
+    """Some servers send {} before the arguments: what is an object by itself is dropped as if it were one."""
+
+    def fragment(self, block: Block, fragment: str) -> None:
+        try:
+            whole = isinstance(json.loads(fragment), dict)
+        except ValueError:
+            whole = False
+        if not whole:
+            super().fragment(block, fragment)
+
+
+class BeginsAnewAtAnEmptyFragment(Messages):
+    def fragment(self, block: Block, fragment: str) -> None:
+        if not fragment:
+            block.fragments.clear()
+        super().fragment(block, fragment)
+
+
+class NeedsAFragmentForEachCall(Messages):
+    def arguments(self, block: Block) -> str:
+        return block.fragments[0] + "".join(block.fragments[1:])
+
+
+class FlushesTheTextAtAPing(Messages):
+    """A ping comes while nothing is said, so the text so far is shown as a paragraph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def text(self, block: Block, text: str) -> None:
+        if not self.shown:
+            self.shown.append("")
+        self.shown[-1] += text
+
+    def ping(self, payload: Json) -> None:
+        self.shown.append("")
+
+    def content(self) -> str:
+        return "\n".join(self.shown)
+
+
+class RefusesUnknownEvents(Messages):
+    def unknown(self, payload: Json) -> None:
+        raise BrokenStream(payload)
+
+
+class AddsUpTheCounts(Messages):
+    """The counts of a message_delta are cumulative, and are taken for increments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted = 0
+
+    def count(self, payload: Json) -> None:
+        self.counted += (payload.get("usage") or {}).get("output_tokens", 0)
+        self.usage["output_tokens"] = self.counted
+
+
+class TakesTheLatestBlock(Messages):
+    def block(self, index: object, payload: Json) -> Block:
+        if payload["type"] == "content_block_delta" and self.blocks:
+            return list(self.blocks.values())[-1]
+        return super().block(index, payload)
+
+    def late(self, block: Block) -> None:
+        pass
+
+    def check_owner(self, block: Block, kind: str) -> None:
+        pass
+
+
+# -- what other servers send
+
+
+class KnowsEventsByTheirNames(Messages):
+    """A stream without names has no events, and is an empty message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = False
+
+    def kind_of(self, name: str, payload: Json) -> str:
+        self.named = self.named or bool(name)
+        return name
+
+    def close(self) -> None:
+        if self.named:
+            super().close()
+
+
+class NeedsUsage(Messages):
+    def count(self, payload: Json) -> None:
+        self.usage["output_tokens"] = payload["usage"]["output_tokens"]
+
+
+class TakesARefusalForAnEnd(Messages):
+    def finish_reason(self) -> str | None:
+        return {"refusal": "end_turn"}.get(self.stop_reason or "", self.stop_reason)
+
+
+class FindsBlocksByTheirPlace(Messages):
+    """Keeps the blocks in a list, where the index is taken for a place."""
+
+    def block(self, index: object, payload: Json) -> Block:
+        return list(self.blocks.values())[index] if isinstance(index, int) else super().block(index, payload)
+
+
+class RepairsArguments(Messages):
+    """Closes what is open in arguments that were cut off, as parsers of partial JSON do."""
+
+    def arguments(self, block: Block) -> str:
+        text = super().arguments(block)
+        for end in ("", '"}', '""}', "}"):
+            try:
+                json.loads(text + end)
+            except ValueError:
+                continue
+            return text + end
+        return "{}"
+
+
+class TakesDoneForAFinishReason(Messages):
+    def feed(self, chunk: bytes) -> None:
+        for name, data in self.frames.feed(chunk):
+            if data.strip() == "[DONE]":
+                self.stop_reason = "stop"
+            elif not self.over and not self.is_noise(data):
+                self.event(name, data)
+
+
+class CountsTheBlocks(Messages):
+    def ordered(self) -> list[Block]:
+        return [self.blocks[index] for index in range(len(self.blocks))]
+
+
+class JoinsInputOfStartAndDeltas(Messages):
+    def arguments(self, block: Block) -> str:
+        given = block.start.get("input")
+        return (self.dumped(given) if given else "") + "".join(block.fragments)
+
+
+class HandsOutCallsAtMessageStop(Messages):
+    def is_call(self, block: Block) -> bool:
+        return self.over and super().is_call(block)
+
+
+class KeepsTextAtTheStopOfItsBlock(Messages):
+    def content(self) -> str:
+        return "".join(block.text for block in self.ordered() if block.kind == "text" and block.closed)
+
+
+class TakesWhatIsNoTextForACall(Messages):
+    def is_call(self, block: Block) -> bool:
+        return block.kind not in ("text", "thinking")
+
+    def call(self, block: Block) -> Json:
+        return {"id": None, "name": "", **block.start, "arguments": self.arguments(block)}
+
+
+# -- broken streams
+
+
+class CountsFromTheEnd(Messages):
+    """Keeps the blocks in a list, where index -1 is the last of them."""
+
+    def block(self, index: object, payload: Json) -> Block:
+        if isinstance(index, int) and -len(self.blocks) <= index < 0:
+            return self.ordered()[index]
+        return super().block(index, payload)
+
+
+class TakesClosedBlocksForAnEnd(Messages):
+    def has_ended(self) -> bool:
+        return super().has_ended() or (bool(self.blocks) and all(block.closed for block in self.blocks.values()))
+
+
+class AppendsToClosedBlocks(Messages):
+    def late(self, block: Block) -> None:
+        pass
+
+
+class LogsErrors(Messages):
+    def refuse(self, data: str) -> None:
+        pass
+
+
+class KnowsErrorsByTheirName(Messages):
+    def unnamed_error(self, payload: Json) -> None:
+        pass
+
+
+class NeedsAnObjectInAnError(Messages):
+    def refuse(self, data: str) -> None:
+        try:
+            told: Any = json.loads(data)
+        except ValueError:
+            raise Refused(data) from None
+        raise Refused(told.get("error"))
+
+
+class OpensBlocksAtTheirFirstDelta(Messages):
+    def block(self, index: object, payload: Json) -> Block:
+        if isinstance(index, int) and index not in self.blocks and "delta" in payload:
+            kind = {"text_delta": "text", "input_json_delta": "tool_use"}[payload["delta"]["type"]]
+            self.blocks[index] = Block(index, {"type": kind, "name": ""})
+        return super().block(index, payload)
+
+
+class NeedsNoMessageStart(Messages):
+    def check_begun(self) -> None:
+        self.begun = True
+
+
+class GoesOnAtASecondMessageStart(Messages):
+    def start(self, payload: Json) -> None:
+        if not self.begun:
+            super().start(payload)
+
+    def reopened(self, index: int) -> None:
+        pass
+
+
+class TakesAnyDeltaInAnyBlock(Messages):
+    def check_owner(self, block: Block, kind: str) -> None:
+        pass
+
+
+ONE = "anthropic_messages/synthetic_text_and_call"
+TWO = "anthropic_messages/synthetic_thinking_and_calls"
+_ENDS = ("truncate", "truncate_inside", "error_event")
+_WHY_ENDS = "all end the body before the stop reason"
+
+PLANTED = (
+    Planted(TrimsEachDelta, "messages_split_delta", ONE),
+    Planted(TakesAWholeFragmentForAPlaceholder, "messages_merge_deltas", ONE),
+    Planted(BeginsAnewAtAnEmptyFragment, "messages_empty_delta", ONE),
+    Planted(NeedsAFragmentForEachCall, "messages_no_empty_delta", TWO),
+    Planted(FlushesTheTextAtAPing, "messages_ping", ONE),
+    Planted(RefusesUnknownEvents, "messages_unknown_event", ONE),
+    Planted(AddsUpTheCounts, "messages_two_message_deltas", ONE),
+    Planted(TakesTheLatestBlock, "messages_interleaved", ONE),
+    Planted(KnowsEventsByTheirNames, "messages_no_names", ONE),
+    Planted(NeedsUsage, "messages_no_usage", ONE),
+    Planted(TakesARefusalForAnEnd, "messages_stop_reason", ONE),
+    Planted(
+        FindsBlocksByTheirPlace, "messages_blocks_out_of_order", ONE, ("messages_index_gaps",),
+        "in both the index of a block is not the number of blocks before it",
+    ),  # fmt: skip
+    Planted(RepairsArguments, "messages_cut_arguments", ONE),
+    Planted(TakesDoneForAFinishReason, "messages_done", ONE),
+    Planted(CountsTheBlocks, "messages_index_gaps", ONE),
+    Planted(JoinsInputOfStartAndDeltas, "messages_input_at_start", ONE),
+    Planted(HandsOutCallsAtMessageStop, "messages_no_message_stop", ONE),
+    Planted(KeepsTextAtTheStopOfItsBlock, "messages_unclosed_block", ONE),
+    Planted(TakesWhatIsNoTextForACall, "messages_unknown_block", ONE),
+    Planted(CountsFromTheEnd, "messages_strange_index", ONE),
+    Planted(TakesClosedBlocksForAnEnd, "messages_cut", ONE, _ENDS, _WHY_ENDS),
+    Planted(AppendsToClosedBlocks, "messages_delta_after_stop", ONE),
+    Planted(LogsErrors, "messages_error", ONE),
+    Planted(NeedsAnObjectInAnError, "messages_error_text", ONE),
+    Planted(KnowsErrorsByTheirName, "messages_error_without_name", ONE),
+    Planted(
+        OpensBlocksAtTheirFirstDelta, "messages_no_block_start", ONE, ("messages_strange_index",),
+        "both send a delta for a block that nobody opened",
+    ),  # fmt: skip
+    Planted(NeedsNoMessageStart, "messages_no_message_start", ONE),
+    Planted(GoesOnAtASecondMessageStart, "messages_started_over", ONE),
+    Planted(TakesAnyDeltaInAnyBlock, "messages_text_for_a_call", ONE),
+)

@@ -1,0 +1,128 @@
+"""Planted bugs of Cohere's chat (v2), one for each of its mutations."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from targets.broken import CutOff
+from targets.cohere_v2 import Call, Chat
+from targets.frames import Json
+from targets.planting import Planted
+
+# -- the same answer in other pieces
+
+
+class NeedsDone(Chat):
+    def close(self) -> None:
+        if not self.done:
+            raise CutOff("no [DONE] came")
+        super().close()
+
+
+class KnowsEventsByTheirNames(Chat):
+    def kind_of(self, name: str, payload: Json) -> str | None:
+        return name
+
+
+class LooksForTheKeyOfLogprobs(Chat):
+    def content(self, payload: Json, message: Json) -> None:
+        if "logprobs" in payload:
+            self.tokens = list(payload["logprobs"])
+        super().content(payload, message)
+
+
+class BeginsAnewAtAnEmptyFragment(Chat):
+    def fragment(self, call: Call, fragment: str) -> None:
+        if not fragment:
+            call.fragments.clear()
+        super().fragment(call, fragment)
+
+
+class TakesAWholeFragmentForAPlaceholder(Chat):
+    """Some servers send {} before the arguments: what is an object by itself is dropped as if it were one."""
+
+    def fragment(self, call: Call, fragment: str) -> None:
+        try:
+            json.loads(fragment)
+        except ValueError:
+            super().fragment(call, fragment)
+
+
+class CitesTheTextSoFar(Chat):
+    def citation(self, citation: Json) -> Json:
+        return {**citation, "text": self.text[citation["start"] : citation["end"]]}
+
+
+class TrimsEachDelta(Chat):
+    """The blanks are put back: one between two deltas that begin or end with a letter."""
+
+    def add(self, text: str) -> None:
+        blank = " " if self.text and text else ""
+        super().add(blank + text.strip())
+
+
+# -- what other servers send
+
+
+class KnowsEventsByTheirFirstWord(Chat):
+    def unknown(self, kind: str, message: Json) -> None:
+        if kind.startswith("content-"):
+            self.add(message["content"]["text"])
+
+
+class TakesNoIndexForTheFirst(Chat):
+    def call_index(self, payload: Json) -> Any:
+        return payload.get("index") or 0
+
+    def open_call(self, index: Any, start: Json) -> None:
+        self.calls[index] = Call(start)
+
+
+class AppendsToTheLatestCall(Chat):
+    def fragment(self, call: Call, fragment: str) -> None:
+        super().fragment(list(self.calls.values())[-1], fragment)
+
+
+# -- broken streams
+
+
+class PassesOverTheErrorOfTheEnd(Chat):
+    def failed(self, delta: Json) -> None:
+        pass
+
+
+class TakesASecondStart(Chat):
+    def start(self) -> None:
+        pass
+
+
+class TakesArgumentsForANewCall(Chat):
+    def call(self, index: Any) -> Call:
+        return self.calls.setdefault(index, Call({}))
+
+
+class TakesDoneForTheEnd(Chat):
+    def has_ended(self) -> bool:
+        return super().has_ended() or self.done
+
+
+ONE = "cohere_v2/synthetic_text_with_citation"
+TWO = "cohere_v2/synthetic_plan_and_calls"
+
+PLANTED = (
+    Planted(NeedsDone, "cohere_no_done", ONE),
+    Planted(KnowsEventsByTheirNames, "cohere_no_event_names", ONE),
+    Planted(LooksForTheKeyOfLogprobs, "cohere_null_fields", ONE),
+    Planted(BeginsAnewAtAnEmptyFragment, "cohere_empty_arguments", TWO),
+    Planted(TakesAWholeFragmentForAPlaceholder, "cohere_merge_deltas", TWO),
+    Planted(CitesTheTextSoFar, "cohere_move_citations", ONE),
+    Planted(TrimsEachDelta, "cohere_split_delta", ONE),
+    Planted(KnowsEventsByTheirFirstWord, "cohere_unknown_event", ONE),
+    Planted(TakesNoIndexForTheFirst, "cohere_missing_index", TWO),
+    Planted(AppendsToTheLatestCall, "cohere_interleave_calls", TWO),
+    Planted(PassesOverTheErrorOfTheEnd, "cohere_error", ONE),
+    Planted(TakesASecondStart, "cohere_doubled_event", ONE),
+    Planted(TakesArgumentsForANewCall, "cohere_lost_start", TWO),
+    Planted(TakesDoneForTheEnd, "cohere_cut", ONE),
+)
