@@ -127,11 +127,12 @@ class Judge:
             if expected is None and not isinstance(outcome.value, list):
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
+        expected_value, actual = verdict.expected, verdict.actual
         if verdict.same:
+            expected_value, actual = _lost(self.baseline.value, outcome.value, completion, sensible)
+        if expected_value == actual:
             return None
-        return Wrong(
-            "reference", Outcome(value=verdict.expected), Outcome(value=verdict.actual), "silently changes the result"
-        )
+        return Wrong("reference", Outcome(value=expected_value), Outcome(value=actual), "silently changes the result")
 
     def _fault(self, outcome: Outcome) -> Wrong | None:
         if says_incomplete(outcome.value):
@@ -139,6 +140,32 @@ class Judge:
         calls = _callable_calls(outcome.value)
         what = "hands out an executable tool call" if calls else "hands out a result as if it were whole"
         return Wrong("contract", Outcome(value="a typed error"), outcome, f"is not noticed: the target {what}")
+
+
+def _lost(before: Any, after: Any, original: Completion, sensible: Completion) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a target reports of the recorded stream and no longer of the mutated one: what is due, and what is.
+
+    Of usage, those counters that it reports as the stream has them; of the finish reason of a bare message, that there
+    is one.
+    """
+    due: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return due, found
+    reason = sensible.choices[0].finish_reason if sensible.choices else None
+    if isinstance(before.get("finish_reason"), str) and reason and after.get("finish_reason", reason) is None:
+        due["finish_reason"], found["finish_reason"] = reason, None
+    was, has, usage = before.get("usage"), after.get("usage"), sensible.usage or {}
+    if isinstance(was, dict) and "usage" in after:
+        counters = [
+            key for key, count in (original.usage or {}).items()
+            if isinstance(count, int) and was.get(key) == count and isinstance(usage.get(key), int)
+        ]  # fmt: skip
+        wrong = [key for key in counters if not isinstance(has, dict) or has.get(key) != usage[key]]
+        if wrong:
+            due["usage"] = {key: usage[key] for key in wrong}
+            found["usage"] = {key: has.get(key) for key in wrong} if isinstance(has, dict) else None
+    return due, found
 
 
 def holds_framing(value: Any, body: bytes) -> bool:

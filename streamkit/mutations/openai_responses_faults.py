@@ -97,8 +97,8 @@ def failed(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "responses_chat_chunk", Class.FAULT, Layer.JSON, "sends the payload of Chat Completions in between",
-    right="reports that this is another API: its text must not be lost silently",
+    "responses_chat_chunk", Class.DIALECT, Layer.JSON, "sends the payload of Chat Completions in between",
+    right="takes no notice of it, as of any event that it does not know, or reports that this is another API",
     sources=["64bit/async-openai#548", "vercel/ai#16423"], dialects=ONLY,
 )  # fmt: skip
 def chat_chunk(stream: Stream, choose: Choose) -> Edit:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streamkit.fuzz.outcome import Outcome
     from streamkit.transcript import Transcript
 
-__all__ = ["Cell", "Column", "column", "options"]
+__all__ = ["Cell", "Column", "Shown", "cases", "column", "options", "shown"]
 
 _VARIANTS = 6
 
@@ -69,7 +69,9 @@ class Column:
     Attributes:
         target: its name.
         cells: by the mutation's name.
-        recorded: what is wrong with no mutation at all, a cell for each stream.
+        recorded: what is wrong with no mutation at all, a cell for each stream. What mutations of such a stream lead
+            to is in no cell: it says nothing of the mutation.
+        barred: mutations that were applied to such streams.
         combined: findings that need several mutations, or cuts.
         cases: deliveries made.
     """
@@ -77,6 +79,7 @@ class Column:
     target: str
     cells: dict[str, Cell] = field(default_factory=dict)
     recorded: dict[str, Cell] = field(default_factory=dict)
+    barred: set[str] = field(default_factory=set)
     combined: list[Cell] = field(default_factory=list)
     cases: int = 0
 
@@ -104,6 +107,7 @@ def column(
         _gather(made, target, stream, report)
     order = [one.name for one in mutations()]
     made.cells = {name: made.cells[name] for name in order if name in made.cells}
+    made.barred -= made.cells.keys()
     return made
 
 
@@ -111,12 +115,15 @@ def _gather(made: Column, target: Any, stream: Transcript, report: Report) -> No
     alone: dict[str, Counterexample] = {}
     for finding in report.findings:
         steps = finding.case.steps
-        if len(steps) == 1:
+        if len(steps) == 1 and finding.case.transcript.name not in made.recorded:
             alone.setdefault(steps[0].mutation.name, finding)
-        elif steps:
+        elif len(steps) > 1 and finding.case.transcript.name not in made.recorded:
             made.combined.append(_found("combined", finding))
-        else:
+        elif not steps:
             made.recorded[stream.name] = _found("recorded", finding)
+    if stream.name in made.recorded:
+        made.barred.update(report.coverage[0].outcomes)
+        return
     for name, outcome in report.coverage[0].outcomes.items():
         if name in made.cells and OUTCOMES.index(outcome) <= OUTCOMES.index(made.cells[name].outcome):
             continue
@@ -141,6 +148,36 @@ def _typed(target: Any, stream: Transcript, mutation: Mutation) -> Cell | None:
             if is_typed(outcome):
                 return Cell("typed error", _short(outcome.error), outcome.message[:200], str(case.token))
     return None
+
+
+@dataclass(frozen=True)
+class Shown(Cell):
+    """What one target did on one case."""
+
+
+def shown(target: Callable[..., Any], stream: Transcript, step: str) -> Shown:
+    """Deliver one mutation of a stream in one chunk, and return what came of it.
+
+    Args:
+        target: the code under test.
+        stream: what is mutated.
+        step: the mutation, with its choices: `truncate(3,1)`.
+
+    Raises:
+        Inapplicable: it has nothing to do there.
+    """
+    case = Case(stream, Fragmentation.whole(), (Step.parse(step),))
+    token = str(case.token)
+    with Runner(adapt(target)) as runner:
+        outcome: Outcome = runner.run(case.chunks())
+    report = fuzz(target, stream, options=options(), replay=token)
+    if not report.findings:
+        return Shown("same" if outcome.returned else "typed error", _short(outcome.error), outcome.message, token)
+    found = report.findings[0]
+    if not found.case.steps:
+        raise AssertionError(f"{stream.name} is wrong as recorded, and shows nothing: {found.headline}")
+    kind = "silent difference" if outcome.returned else "error" if is_typed(outcome) else "crash"
+    return Shown("hang" if outcome.hung else kind, _short(outcome.error), outcome.message or found.headline, token)
 
 
 def cases(stream: Transcript, mutation: Mutation) -> Iterator[Case]:

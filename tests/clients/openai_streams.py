@@ -12,7 +12,7 @@ from streamkit.completion import Choice, Completion, FunctionCall, ToolCall
 if TYPE_CHECKING:
     from streamkit.transcript import Transcript
 
-__all__ = ["chat_streams", "named", "responses_streams"]
+__all__ = ["by_name", "chat_streams", "named", "responses_streams"]
 
 _WEATHER = ("get_weather", {"city": "Oslo", "note": 'a "b" \\ é\n'})
 _TIME = ("get_time", {"zone": "CET"})
@@ -60,6 +60,15 @@ def responses_streams() -> tuple[Transcript, ...]:
         _made("refusal", refusal="I cannot help.", dialect=api),
         _made("parallel_calls", "I look.", tool_calls=[_WEATHER, _TIME], token_size=9, dialect=api),
     )
+
+
+def by_name(name: str) -> Transcript:
+    """Return the stream of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {one.name: one for one in (*chat_streams(), *responses_streams())}[name]
 
 
 def named(digest: str) -> Transcript | None:
