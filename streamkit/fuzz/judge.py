@@ -152,11 +152,12 @@ class Judge:
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
         verdict = sensible.compare(found, any_order=any_order)
+        expected_value, actual = verdict.expected, verdict.actual
         if verdict.same:
+            expected_value, actual = _lost(self.baseline.value, outcome.value, reference.completion, completion)
+        if expected_value == actual:
             return None
-        return Wrong(
-            "reference", Outcome(value=verdict.expected), Outcome(value=verdict.actual), "silently changes the result"
-        )
+        return Wrong("reference", Outcome(value=expected_value), Outcome(value=actual), "silently changes the result")
 
     def _fault(self, outcome: Outcome) -> Wrong | None:
         due = Outcome(value="a typed error")
@@ -188,6 +189,32 @@ def differs(one: Outcome, other: Outcome) -> Wrong | None:
     return Wrong("invariance", one, other, "gives another outcome when the chunks are others")
 
 
+def _lost(before: Any, after: Any, original: Completion, sensible: Completion) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a target reports of the recorded stream and no longer of the mutated one: what is due, and what is.
+
+    Of usage, those counters that it reports as the stream has them; of the finish reason of a bare message, that there
+    is one.
+    """
+    due: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return due, found
+    reason = sensible.choices[0].finish_reason if sensible.choices else None
+    if isinstance(before.get("finish_reason"), str) and reason and after.get("finish_reason", reason) is None:
+        due["finish_reason"], found["finish_reason"] = reason, None
+    was, has, usage = before.get("usage"), after.get("usage"), sensible.usage or {}
+    if isinstance(was, dict) and "usage" in after:
+        counters = [
+            key for key, count in (original.usage or {}).items()
+            if isinstance(count, int) and was.get(key) == count and isinstance(usage.get(key), int)
+        ]  # fmt: skip
+        wrong = [key for key in counters if not isinstance(has, dict) or has.get(key) != usage[key]]
+        if wrong:
+            due["usage"] = {key: usage[key] for key in wrong}
+            found["usage"] = {key: has.get(key) for key in wrong} if isinstance(has, dict) else None
+    return due, found
+
+
 def holds_framing(value: Any, body: bytes) -> bool:
     """Whether a result, in normal form, holds a line of the stream as it came: it follows the framing on purpose."""
     line = next((line for line in body.splitlines() if line.startswith(b"data:")), None)
@@ -216,6 +243,8 @@ def says_incomplete(value: Any) -> bool:
     if any(key in value and value[key] is told for key, told in _INCOMPLETE.items()):
         return True
     if isinstance(value.get("error"), str | dict) and value["error"]:
+        return True
+    if value.get("finish_reason") == "error" or value.get("status") in ("incomplete", "failed", "cancelled"):
         return True
     return any(call.get("problem") or call.get("executable") is False for call in _calls(value))
 

@@ -303,7 +303,10 @@ def whole_calls(chat: Chat, choose: Choose) -> Edit:
     sources=["ggml-org/llama.cpp#22722", "BerriAI/litellm#7621"],
 )
 def opener_with_arguments(chat: Chat, choose: Choose) -> Edit:
-    """Join the first entries of a call up to the first that has arguments."""
+    """Join the first entries of a call up to the first that has arguments, in the place of the opener.
+
+    There they stay in the order of the calls: another call may begin before the first arguments of this one.
+    """
     found = []
     for _, calls in chat.called():
         for call in calls:
@@ -313,17 +316,17 @@ def opener_with_arguments(chat: Chat, choose: Choose) -> Edit:
     if not found:
         raise Inapplicable("no call begins without arguments")
     call, at = choose.of(found)
-    part, first = call.fragments[at]
-    calls = part.delta["tool_calls"]
+    opener, first = call.fragments[0]
+    calls = opener.delta["tool_calls"]
     calls[next(n for n, entry in enumerate(calls) if entry is first)] = joined(call.entries[: at + 1], call.name)
-    chat.touch(part.number)
-    for early, entry in call.fragments[:at]:
-        rest = [other for other in early.delta.get("tool_calls") or [] if other is not entry]
-        if rest or early.number == part.number:
-            early.delta["tool_calls"] = rest
-            chat.touch(early.number)
+    chat.touch(opener.number)
+    for late, entry in call.fragments[1 : at + 1]:
+        rest = [other for other in late.delta.get("tool_calls") or [] if other is not entry]
+        if rest or late.number == opener.number:
+            late.delta["tool_calls"] = rest
+            chat.touch(late.number)
         else:
-            chat.take_out(early, "tool_calls")
+            chat.take_out(late, "tool_calls")
     return chat.edit("sent the first arguments of a call with its id and name")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from streamkit.dialects.text import merge_extra
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Layer, mutation
 
 if TYPE_CHECKING:
@@ -68,28 +69,37 @@ _VALUES: list[Any] = [[{"a": 1}], {"a": {"b": None}}, 7, "text", True, []]
     dialects=_CHAT,
 )
 def unknown_fields(stream: Stream, choose: Choose) -> Edit:
-    """Add a field to one delta, choice or payload."""
+    """Add a field to one delta, choice or payload; or to a delta and all of its choice that follow."""
     value = choose.of(_VALUES)
     where = choose(3)
     found = [(number, payload) for number, payload in answer(stream) if _deltas(payload)]
-    number, payload = choose.of(found)
+    at = choose(len(found))
+    on = bool(choose(2)) and where == 0
     if _UNKNOWN in stream.body().decode("utf-8", "replace"):
         raise Inapplicable("it was done before")
-    entry = _entries(payload)[0]
-    holder = (entry["delta"], entry, payload)[where]
-    if entry.get("message"):
-        raise Inapplicable("its answer comes as a whole")
-    holder[_UNKNOWN] = value
-    index = entry.get("index") or 0
+    index = _entries(found[at][1])[0].get("index") or 0
+    events = list(stream.events)
+    edited = []
+    for number, payload in found[at:] if on else found[at : at + 1]:
+        entry = _entries(payload)[0]
+        if entry.get("message"):
+            raise Inapplicable("its answer comes as a whole")
+        if (entry.get("index") or 0) == index:
+            (entry["delta"], entry, payload)[where][_UNKNOWN] = value
+            events[number] = events[number].with_data(stream.manner.json(payload))
+            edited.append(number)
 
     def expected(completion: Completion) -> Completion:
         if where == 2:
             return replace(completion, extra={**completion.extra, _UNKNOWN: value})
-        return with_choice(completion, index, lambda one: replace(one, extra={**one.extra, _UNKNOWN: value}))
+        added: dict[str, Any] = {}
+        for _ in edited:
+            merge_extra(added, _UNKNOWN, value)
+        return with_choice(completion, index, lambda one: replace(one, extra={**one.extra, **added}))
 
-    said = f"an unknown field in the {('delta', 'choice', 'payload')[where]} of event {number}"
-    event = stream.events[number].with_data(stream.manner.json(payload))
-    return Edit(stream.replaced(number, event), said, (number,), (number,), expected)
+    place = ("delta", "choice", "payload")[where]
+    said = f"an unknown field in the {place} of {f'{len(edited)} events' if on else f'event {edited[0]}'}"
+    return Edit(replace(stream, events=tuple(events)), said, tuple(edited), tuple(edited), expected)
 
 
 def with_choice(completion: Completion, index: int, change: Callable[[Choice], Choice]) -> Completion:

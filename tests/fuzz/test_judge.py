@@ -113,6 +113,10 @@ def test_a_list_of_payloads_may_be_laid_out_differently_if_it_adds_up_to_the_sam
     [
         ({"ended": False, "content": "hel"}, True),
         ({"truncated": True}, True),
+        ({"finish_reason": "error", "content": "hel"}, True),
+        ({"status": "incomplete", "output": []}, True),
+        ({"finish_reason": "length", "content": "hel"}, False),
+        ({"status": "completed", "output": []}, False),
         ({"error": {"message": "cut off"}}, True),
         ({"choices": [{"message": {"tool_calls": [{"name": "f", "problem": "cut off"}]}}]}, True),
         ({"tool_calls": [{"name": "f", "executable": False}]}, True),
@@ -134,3 +138,43 @@ def test_errors_of_libraries_and_values_are_typed_and_slips_are_not() -> None:
     assert [True] * len(typed) == [is_typed(Outcome(error=name)) for name in typed]
     assert [False] * len(slips) == [is_typed(Outcome(error=name)) for name in slips]
     assert not is_typed(Outcome(value=1))
+
+
+# -- what a target reports of the recorded stream, and no longer of the mutated one
+
+
+def test_a_finish_reason_that_is_reported_no_longer_is_a_silent_difference() -> None:
+    lost = Outcome(value={**MESSAGE, "finish_reason": None})
+    assert ("reference", "silently changes the result") == verdict(lost, Class.DIALECT)
+    without = replace(COMPLETION, choices=(replace(COMPLETION.choices[0], finish_reason=None),))
+    assert None is verdict(lost, Class.DIALECT, expected=lambda _: without)
+
+
+COUNTED = {**MESSAGE, "usage": {"total_tokens": 3, "details": None}}
+COUNTING = Judge(
+    Outcome(value=COUNTED), BODY, Reference(replace(COMPLETION, usage={"total_tokens": 3}), "", ()), trusted=True
+)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"total_tokens": 6}, {"total_tokens": None}], ids=str)
+def test_usage_that_is_lost_or_summed_is_a_silent_difference(usage: Any) -> None:
+    outcome = Outcome(value={**COUNTED, "usage": usage})
+    assert ("reference", "silently changes the result") == verdict(outcome, Class.DIALECT, COUNTING)
+
+
+def test_counters_are_compared_and_nothing_else_of_usage() -> None:
+    more = Outcome(value={**COUNTED, "usage": {"total_tokens": 3, "details": {"a": 1}}})
+    assert None is verdict(more, Class.DIALECT, COUNTING)
+
+
+def test_usage_that_is_counted_in_another_way_from_the_start_is_not_compared() -> None:
+    judge = replace(COUNTING, baseline=Outcome(value={**COUNTED, "usage": {"total_tokens": 4}}))
+    assert None is verdict(Outcome(value={**COUNTED, "usage": None}), Class.DIALECT, judge)
+
+
+def test_usage_of_another_number_is_expected_where_the_mutation_says_so() -> None:
+    def nine(completion: Completion) -> Completion:
+        return replace(completion, usage={"total_tokens": 9})
+
+    assert None is verdict(Outcome(value={**COUNTED, "usage": {"total_tokens": 9}}), Class.DIALECT, COUNTING, nine)
+    assert None is not verdict(Outcome(value={**COUNTED, "usage": {"total_tokens": 3}}), Class.DIALECT, COUNTING, nine)

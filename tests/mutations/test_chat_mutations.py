@@ -241,6 +241,13 @@ def test_the_opener_carries_the_first_arguments() -> None:
     assert [0, "call_get_weather", "get_weather", '{"ci'] == entries(apply(chat.opener_with_arguments, ONE))[0][0]
 
 
+def test_the_first_arguments_come_forward_to_the_opener_and_the_order_of_the_calls_stays() -> None:
+    both_open = chat.coalesce_calls.apply(TWO, (1,)).stream
+    mutated = entries(apply(chat.opener_with_arguments, both_open))
+    assert ["get_weather", "get_time"] == [one[2] for one in mutated[0]]
+    assert ['{"city":', ""] == [one[3] for one in mutated[0]]
+
+
 def test_the_fragments_of_two_calls_come_in_turns_and_one_call_after_the_other() -> None:
     assert [0, 1, 0, 1, 0, 1, 1] == [group[0][0] for group in entries(apply(chat.interleave_calls, TWO))]
     back = apply(chat.interleave_calls, named("two calls in turns"), 1)

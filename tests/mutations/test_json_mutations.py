@@ -188,6 +188,15 @@ def test_an_unknown_field_is_added_to_a_delta_a_choice_or_a_payload() -> None:
         assert edit.expected(done(one)) == done(edit.stream) != done(one)
 
 
+def test_an_unknown_field_comes_with_a_delta_and_all_that_follow_it() -> None:
+    one = stream(sse(delta(content="a"), delta(content="b"), finish(), DONE))
+    edit = chat_json.unknown_fields.apply(one, (0, 0, 1, 1))
+    body = edit.stream.body().decode()
+    assert (2, (1, 2)) == (body.count('"x_unknown":[{"a":1}]'), edit.after)
+    assert edit.expected is not None
+    assert edit.expected(done(one)) == done(edit.stream) != done(one)
+
+
 def test_a_usage_object_without_counters_comes_before_the_real_one() -> None:
     usage = {"total_tokens": 3}
     one = stream(sse(delta(content="a"), finish(), payload(usage=usage), DONE))

@@ -243,7 +243,7 @@ def _gemini() -> list[Transcript]:
         ),
         _generated(
             "json_array",
-            _answer([_candidate({"text": "Grüße, "})], [_candidate({"text": "[São] {Paulo}, \"ok\""}, finish="STOP")]),
+            _answer([_candidate({"text": "Grüße, "})], [_candidate({"text": '[São] {Paulo}, "ok"'}, finish="STOP")]),
             array=True,
         ),
     ]
@@ -291,9 +291,7 @@ def _converse(name: str, *events: tuple[str, Json]) -> Transcript:
     for number, (kind, payload) in enumerate(whole):
         padded = {**payload, "p": "abcdefghijklm"[: 3 + number % 7]}
         values = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
-        raws.append(
-            encode(Message(tuple(Header(key, value) for key, value in values.items()), _text(padded).encode()))
-        )
+        raws.append(encode(Message(tuple(Header(key, value) for key, value in values.items()), _text(padded).encode())))
     asked = {"messages": [{"role": "user", "content": [{"text": _QUESTION[0]["content"]}]}]}
     url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/synthetic/converse-stream"
     kind = "application/vnd.amazon.eventstream"

@@ -265,7 +265,10 @@ PLANTED = (
     Planted(NeedsUsage, "messages_no_usage", ONE),
     Planted(TakesARefusalForAnEnd, "messages_stop_reason", ONE),
     Planted(
-        FindsBlocksByTheirPlace, "messages_blocks_out_of_order", ONE, ("messages_index_gaps",),
+        FindsBlocksByTheirPlace,
+        "messages_blocks_out_of_order",
+        ONE,
+        ("messages_index_gaps",),
         "in both the index of a block is not the number of blocks before it",
     ),  # fmt: skip
     Planted(RepairsArguments, "messages_cut_arguments", ONE),
@@ -282,7 +285,10 @@ PLANTED = (
     Planted(NeedsAnObjectInAnError, "messages_error_text", ONE),
     Planted(KnowsErrorsByTheirName, "messages_error_without_name", ONE),
     Planted(
-        OpensBlocksAtTheirFirstDelta, "messages_no_block_start", ONE, ("messages_strange_index",),
+        OpensBlocksAtTheirFirstDelta,
+        "messages_no_block_start",
+        ONE,
+        ("messages_strange_index",),
         "both send a delta for a block that nobody opened",
     ),  # fmt: skip
     Planted(NeedsNoMessageStart, "messages_no_message_start", ONE),

@@ -163,7 +163,10 @@ PLANTED = (
     Planted(TakesArgumentsForANewCall, "bedrock_lost_start", ONE),
     Planted(TakesStoppedBlocksForAnEnd, "bedrock_cut", ONE),
     Planted(
-        TakesAnUnfinishedMessageForTheEnd, "bedrock_cut_message", ONE, ("not_a_stream",),
+        TakesAnUnfinishedMessageForTheEnd,
+        "bedrock_cut_message",
+        ONE,
+        ("not_a_stream",),
         "a few bytes that are no message are the beginning of one",
     ),  # fmt: skip
 )

@@ -162,7 +162,9 @@ ARRAY = "gemini/synthetic_json_array"
 PLANTED = (
     Planted(SplitsTheArrayByLines, "gemini_array_space", ARRAY),
     Planted(
-        TakesThePlaceForTheIndex, "gemini_candidates_apart", TWO,
+        TakesThePlaceForTheIndex,
+        "gemini_candidates_apart",
+        TWO,
         ("gemini_split_text", "gemini_split_parts", "gemini_finish_alone"),
         "each sends a candidate by itself whose index is not 0",
     ),  # fmt: skip
@@ -179,7 +181,10 @@ PLANTED = (
     Planted(TakesWhatIsNoTextForACall, "gemini_unknown_part", ONE),
     Planted(NeedsNoBracket, "gemini_array_cut", ARRAY),
     Planted(
-        TakesTextForAnEnd, "gemini_cut", ONE, ("truncate", "truncate_inside", "error_event"),
+        TakesTextForAnEnd,
+        "gemini_cut",
+        ONE,
+        ("truncate", "truncate_inside", "error_event"),
         "all end the body before the finish reason",
     ),  # fmt: skip
     Planted(PassesOverBareErrors, "gemini_error", ONE),

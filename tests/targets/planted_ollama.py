@@ -127,7 +127,10 @@ PLANTED = (
     Planted(FindsCallsByTheirIndex, "ollama_one_index", ONE),
     Planted(TakesDoneForStop, "ollama_done_reason", ONE),
     Planted(
-        TakesCallsForAnEnd, "ollama_cut", ONE, ("truncate", "ollama_never_done"),
+        TakesCallsForAnEnd,
+        "ollama_cut",
+        ONE,
+        ("truncate", "ollama_never_done"),
         "all end without done: true, after whole calls",
     ),  # fmt: skip
     Planted(PassesOverErrors, "ollama_error_line", ONE),

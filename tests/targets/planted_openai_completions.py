@@ -77,7 +77,10 @@ PLANTED = (
     Planted(LooksForUsageInAPayloadOfItsOwn, "completions_usage_elsewhere", ONE),
     Planted(KnowsTwoFinishReasons, "completions_finish_reason", ONE),
     Planted(
-        TakesTextForAnEnd, "completions_cut", ONE, ("truncate", "truncate_inside", "error_event", "done_absent"),
+        TakesTextForAnEnd,
+        "completions_cut",
+        ONE,
+        ("truncate", "truncate_inside", "error_event", "done_absent"),
         "all end the body before the finish reason",
     ),  # fmt: skip
     Planted(PassesOverErrors, "completions_error", ONE),

@@ -186,7 +186,10 @@ PLANTED = (
     Planted(AppendsToTheLatestCall, "responses_interleaved_calls", TWO),
     Planted(TakesDoneForAFinishReason, "responses_done_sentinel", ONE),
     Planted(
-        NeedsAnItemInEveryEvent, "responses_keepalive", ONE, ("foreign_events",),
+        NeedsAnItemInEveryEvent,
+        "responses_keepalive",
+        ONE,
+        ("foreign_events",),
         "both are an event that the parser does not know, such as a keepalive",
     ),  # fmt: skip
     Planted(NeedsWholeItemsFromTheStart, "responses_bare_items", ONE),
