@@ -223,7 +223,8 @@ def _stream(transcript: Transcript) -> Iterator[_Finding]:
         return
     cut = transcript.ending is not Ending.COMPLETE
     expected: Severity = "note" if cut else "warning"
-    unfinished, done, wrong = _events(transcript)
+    by_lines = dialect.wire == "sse" and transcript.body.lstrip()[:1] not in (b"[", b"{")
+    unfinished, done, wrong = _events(transcript) if by_lines else (0, False, [])
     if unfinished:
         at = len(transcript.body) - unfinished
         message = f"{unfinished} bytes after the last blank line, from byte {at}: no parser hands them out"

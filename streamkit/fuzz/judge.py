@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.invariants import broken_invariant
+from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class
 
@@ -116,8 +117,9 @@ class Judge:
             )  # a text was put in, or a field that may be passed on
         if outcome.same_as(self.baseline):
             return None
-        if outcome.returned and self.baseline.returned and self._adds_up(outcome, returns):
-            return None
+        if outcome.returned and self.baseline.returned:
+            if self._adds_up(outcome, returns) or _without_nulls(outcome.value) == _without_nulls(self.baseline.value):
+                return None  # a field that is null is one that is absent
         if outcome.error:
             told = outcome.error.rpartition(".")[2]
             return Wrong("invariance", self.baseline, outcome, f"makes the target raise {told}")
@@ -173,6 +175,13 @@ class Judge:
     def _hands_out_calls(self, value: Any) -> bool:
         found = None if self.reference is None else self.reference.told(value)
         return found is not None and any(choice.get("tool_calls") for choice in found.choices)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a result in which no mapping has a key for nothing; an object's fields are its own."""
+    if isinstance(value, dict) and not isinstance(value, Record):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def differs(one: Outcome, other: Outcome) -> Wrong | None:

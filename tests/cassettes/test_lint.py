@@ -16,6 +16,7 @@ from skhelpers.corpus import needs_corpus, recordings
 from streamkit.cassettes import Cassette, dump
 from streamkit.cassettes.lint import RULES, Problem, lint, lint_file
 from streamkit.cassettes.redaction import Redactor
+from streamkit.synthesis import synthesize
 from streamkit.transcript import Ending, Interaction, Request, ResponseHead, Transcript
 
 KEY = "sk-proj-" + "test1234" * 4
@@ -249,3 +250,8 @@ def test_recordings_of_chat_streams_give_no_alarm_but_for_what_they_lack() -> No
         )
         if found - {"bad-arguments"}:
             assert lacking & set(recording.meta["features"]), recording.name
+
+
+@pytest.mark.parametrize("dialect", ["ollama", "bedrock_converse", "gemini", "anthropic_messages"])
+def test_streams_of_every_framing_are_clean_as_they_are_written(dialect: str) -> None:
+    assert [] == problems(synthesize("hello", tool_calls=[("f", {"a": 1})], dialect=dialect))

@@ -69,6 +69,12 @@ def test_another_result_is_wrong_where_the_meaning_is_left() -> None:
     assert ("reference", "silently changes the result") == verdict(other, Class.DIALECT)
 
 
+def test_a_field_that_is_null_is_one_that_is_absent() -> None:
+    with_null = Outcome(value={**MESSAGE, "audio": None})
+    assert None is verdict(with_null, Class.PRESERVING)
+    assert ("invariance", "changes the result") == verdict(Outcome(value={**MESSAGE, "audio": ""}), Class.PRESERVING)
+
+
 def test_the_sensible_result_of_a_dialect_may_be_another_than_the_old_one() -> None:
     def stop(completion: Completion) -> Completion:
         return replace(completion, choices=(replace(completion.choices[0], finish_reason="stop"),))
