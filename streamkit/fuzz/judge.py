@@ -117,9 +117,8 @@ class Judge:
             )  # a text was put in, or a field that may be passed on
         if outcome.same_as(self.baseline):
             return None
-        if outcome.returned and self.baseline.returned:
-            if self._adds_up(outcome, returns) or _without_nulls(outcome.value) == _without_nulls(self.baseline.value):
-                return None  # a field that is null is one that is absent
+        if self._adds_up(outcome, returns):
+            return None
         if outcome.error:
             told = outcome.error.rpartition(".")[2]
             return Wrong("invariance", self.baseline, outcome, f"makes the target raise {told}")
@@ -128,7 +127,15 @@ class Judge:
         return Wrong("invariance", self.baseline, outcome, "changes the result")
 
     def _adds_up(self, outcome: Outcome, returns: str) -> bool:
-        """Whether a list of payloads, events or pieces of text adds up to the same, though its items are others."""
+        """Whether a result means the same though it is not equal.
+
+        A field that is null is one that is absent; and a list of payloads, events or pieces of text may have other
+        items that add up to the same.
+        """
+        if not (outcome.returned and self.baseline.returned):
+            return False
+        if _without_nulls(outcome.value) == _without_nulls(self.baseline.value):
+            return True
         if self.reference is None or returns == "events" or not isinstance(outcome.value, list):
             return False
         mine, first = self.reference.told(outcome.value), self.reference.told(self.baseline.value)
