@@ -73,14 +73,14 @@ def finish_reason(stream: Stream, choose: Choose) -> Edit:
     right="says that the answer was cut off", sources=["SamSaffron/term-llm#954"], dialects=ONLY,
 )  # fmt: skip
 def no_finish_reason(stream: Stream, choose: Choose) -> Edit:
-    """Leave out all finish reasons, or say that they are unspecified."""
+    """Leave out all finish reasons, or make them null."""
     ends_of(stream)
-    value = choose.of([None, "FINISH_REASON_UNSPECIFIED"])
+    null = bool(choose(2))
 
     def unfinished(payload: dict[str, Any]) -> dict[str, Any]:
         for candidate in payload.get("candidates") or ():
-            if isinstance(candidate, dict) and candidate.pop("finishReason", None) and value:
-                candidate["finishReason"] = value
+            if isinstance(candidate, dict) and candidate.pop("finishReason", None) and null:
+                candidate["finishReason"] = None
         payload.pop("promptFeedback", None)
         return payload
 

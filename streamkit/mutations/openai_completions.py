@@ -146,21 +146,19 @@ def null_fields(stream: Stream, choose: Choose) -> Edit:
 
 
 @mutation(
-    "completions_usage_elsewhere", Class.PRESERVING, Layer.DELTA, "sends the usage with the end or everywhere",
-    right="takes the last usage that is not null", sources=["microsoft/autogen#4875", "ogx-ai/ogx#5122"],
+    "completions_usage_elsewhere", Class.PRESERVING, Layer.DELTA, "sends the usage with the end",
+    right="records it wherever it stands", sources=["microsoft/autogen#4875"],
     dialects=_ONLY,
 )  # fmt: skip
 def usage_elsewhere(stream: Stream, choose: Choose) -> Edit:
-    """Move the usage of the payload without choices to the last finish reason, or to every payload."""
+    """Move the usage of the payload without choices to the last finish reason."""
+    del choose
     alone = [n for n, payload in stream.payloads if payload.get("usage") and payload.get("choices") == []]
     number = _need(alone, "usage by itself")[-1]
     usage = stream.events[number].payload["usage"]
     last = _finishes(stream)[-1][0]
-    everywhere = choose.of([False, True])
-    made = stream
-    for at, payload in _single(stream):
-        if everywhere or at == last:
-            made = _put(made, at, {**payload, "usage": usage})
+    payload = dict(_single(stream))[last]
+    made = _put(stream, last, {**payload, "usage": usage})
     return Edit(made.replaced(number), "usage elsewhere", (number,))
 
 

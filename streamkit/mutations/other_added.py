@@ -357,3 +357,24 @@ def completions_usage_added(stream: Stream, choose: Choose) -> Edit:
         edited = stream.inserted(number + 1, stream.payload_event({**payload, "choices": [], "usage": usage}))
     said = "usage with the last payload" if beside else "usage by itself"
     return Edit(edited, said, (), (number,), lambda completion: replace(completion, usage=usage))
+
+
+@mutation(
+    "completions_usage_running", Class.DIALECT, Layer.DELTA, "sends usage with every payload, that so far or all of it",
+    right="takes the last usage and adds nothing up", sources=["ogx-ai/ogx#5122", "cline/cline#11304"],
+    dialects=("openai_completions",),
+)  # fmt: skip
+def completions_usage_running(stream: Stream, choose: Choose) -> Edit:
+    """Count up to the usage at the end, or send that every time; where there is none, put one in."""
+    same = choose(2)
+    found = _choices(stream)
+    counted = [payload["usage"] for _, payload in stream.payloads if payload.get("usage")]
+    usage = counted[-1] if counted else {"prompt_tokens": 11, "completion_tokens": 8, "total_tokens": 19}
+    edited = stream
+    for place, (number, payload) in enumerate(found, 1):
+        share = 1.0 if same or place == len(found) else place / (len(found) + 1)
+        so_far = {key: int(value * share) if type(value) is int else value for key, value in usage.items()}
+        edited = _put(edited, number, {**payload, "usage": so_far})
+    numbers = tuple(number for number, _ in found)
+    said = "all the usage" if same else "the usage so far"
+    return Edit(edited, f"{said} with every payload", numbers, numbers, lambda one: replace(one, usage=dict(usage)))

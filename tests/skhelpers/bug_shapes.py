@@ -137,10 +137,9 @@ L3-02 a choice has no delta
 L3-03 usage comes in a payload without choices
     preserving: completions_usage_added usage_added usage_placement
 L3-04 usage comes with every payload, cumulative
-    preserving: completions_usage_elsewhere
-    dialect: gemini_usage_running usage_every_payload usage_running
+    dialect: completions_usage_running gemini_usage_running usage_every_payload usage_running
 L3-05 usage comes with the finish reason
-    preserving: gemini_usage_alone usage_added usage_placement
+    preserving: completions_usage_elsewhere gemini_usage_alone usage_added usage_placement
 L3-06 null usage follows the usage
     dialect: usage_null_after usage_running
 L3-07 calls have no index
