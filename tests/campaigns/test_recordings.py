@@ -53,7 +53,7 @@ SAMPLES = {
     "openai_responses": Sample(8, frozenset({"responses_interleaved_calls"})),
     "openai_completions": Sample(8),
     "anthropic_messages": Sample(12),
-    "gemini": Sample(12, frozenset({"gemini_candidates_apart"})),
+    "gemini": Sample(16, frozenset({"gemini_candidates_apart"})),
     "ollama": Sample(10, frozenset({"ollama_calls_apart"})),
     "bedrock_converse": Sample(12),
     "cohere_v2": Sample(8),

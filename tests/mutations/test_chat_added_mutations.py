@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from skhelpers.chat import DONE, call, calls, delta, finish
-from skhelpers.chat_streams import STREAMS, edits, entries, every_stream, named, outcome, recorded, stream, wanted
-from skhelpers.corpus import needs_corpus
+from skhelpers.chat_streams import STREAMS, edits, entries, every_stream, named, outcome, stream, wanted
 from skhelpers.mutated import nothing_finished, of_modules
 
 from streamkit.cassettes import library
@@ -17,8 +16,6 @@ from streamkit.mutations.stream import Stream
 
 ALL = of_modules(chat_added, chat_echo)
 every_mutation = pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
-# Recorded streams have what these would add, or are without it.
-RARE = {"usage_added", "usage_running"}
 
 
 def check(one: Mutation, base: Stream, edit: Edit) -> None:
@@ -53,17 +50,6 @@ def test_the_bundled_transcripts_give_what_the_class_promises(one: Mutation, nam
     base = Stream.of(library.load(name))
     for _, edit in edits(one, base, 12):
         check(one, base, edit)
-
-
-@needs_corpus
-@every_mutation
-def test_recorded_streams_give_what_the_class_promises(one: Mutation) -> None:
-    applied = 0
-    for _, base in recorded(23):
-        for _, edit in edits(one, base, 4):
-            applied += 1
-            check(one, base, edit)
-    assert applied or one.name in RARE
 
 
 TALK = stream(delta(role="assistant", content=""), delta(content="hello"), delta(content=" you"), finish(), DONE)
