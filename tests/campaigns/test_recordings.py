@@ -34,7 +34,22 @@ class Sample:
 
 
 SAMPLES = {
-    "openai_chat": Sample(16, frozenset({"escape_cuts", "logprobs_apart", "text_after_calls"})),
+    "openai_chat": Sample(
+        16,
+        frozenset(
+            {
+                "collapse_index",
+                "cut_between_calls",
+                "escape_cuts",
+                "index_out_of_order",
+                "logprobs_apart",
+                "marker_cuts",
+                "n_interleave",
+                "surrogate_halves",
+                "text_after_calls",
+            }
+        ),
+    ),
     "openai_responses": Sample(8, frozenset({"responses_interleaved_calls"})),
     "openai_completions": Sample(8),
     "anthropic_messages": Sample(12),
