@@ -79,6 +79,8 @@ class Reference:
         if "ids" in doubtful:
             choices = [_without_ids(choice) for choice in choices]
         top = {name: one for name, one in found.top.items() if name not in doubtful}
+        if isinstance(value, dict):  # what was reported of the recorded stream, and is not any more, is lost
+            top |= {name: None for name in sorted(self.trusted & {"id", "model", "usage"}) if name not in top}
         return Told(choices, found.weak, found.bare, top) if any(choices) or not found.choices else None
 
     def learned(self, value: Any) -> Reference:
@@ -196,7 +198,7 @@ def _like_top(expected: Any, value: Any) -> Any:
     """Return what is expected of a field of the whole answer: of usage, the counts that are reported."""
     if isinstance(value, dict) and isinstance(expected, dict):
         return {name: expected[name] for name in value if name in expected}
-    return expected
+    return (expected or None) if value is None else expected
 
 
 def _common(

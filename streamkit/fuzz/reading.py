@@ -148,6 +148,9 @@ def _message(message: dict[str, Any]) -> tuple[dict[str, Any], set[str]] | None:
         calls = _calls(message["tool_calls"])
         if calls is not None:
             said["tool_calls"] = calls
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and isinstance(legacy.get("name"), str):
+        said["tool_calls"] = [*said.get("tool_calls", ()), _call(legacy)]
     if isinstance(message.get("finish_reason"), str) and said:
         said["finish_reason"] = message["finish_reason"]
     plain = bool(said)
@@ -238,11 +241,10 @@ def _of_tuple(value: list[Any]) -> Told | None:
 
 
 def _message_of(choice: Choice) -> dict[str, Any]:
-    return {
-        "content": choice.content or "",
-        "tool_calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in choice.tool_calls],
-        "finish_reason": choice.finish_reason,
-    }
+    calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in choice.tool_calls]
+    if choice.function_call is not None:  # a call in the legacy form is a call, whichever form it is reported in
+        calls.append({"id": None, "name": choice.function_call.name, "arguments": choice.function_call.arguments})
+    return {"content": choice.content or "", "tool_calls": calls, "finish_reason": choice.finish_reason}
 
 
 def expected_of(completion: Completion) -> Told:

@@ -210,7 +210,7 @@ def retry_replay(chat: Chat, choose: Choose) -> Edit:
 
 
 _ERROR = {"message": "The server is overloaded", "type": "overloaded_error", "code": 529}
-_FOLLOWS = ("nothing", "[DONE]", "the rest")
+_FOLLOWS = ("[DONE]", "the rest", "nothing")  # nothing last: that the answer has no end is noticed anyway
 
 
 @_fault(
@@ -243,17 +243,17 @@ def error_envelope(chat: Chat, choose: Choose) -> Edit:
     name, payload = choose.of(forms)
     follows = choose(3)
     told = name == "error" or payload.get("type") == "error" or payload.get("error") or payload.get("choices")
-    if follows == 2 and not told:
+    if follows == 1 and not told:
         raise Inapplicable("without the word error it may be passed over, and then the answer is whole")
     numbers = list(dict.fromkeys(one.number for one in chat.parts if not one.entry.get("finish_reason")))
     places = [*([numbers[-1] + 1] if numbers else []), *chat.payloads]
     place = choose.of(places)
     events = chat.stream.events
     broken = Event(chat.stream.manner.json(payload), name)
-    if follows == 2:
+    if follows == 1:
         stream = chat.stream.inserted(place, broken)
     else:
-        ending = [Event("[DONE]")] if follows else []
+        ending = [] if follows else [Event("[DONE]")]
         stream = chat.stream.cut(place).inserted(place, broken, *ending)
     said = f"reported an error before event {place + 1} of {len(events)}; {_FOLLOWS[follows]} follows"
     return Edit(stream, said, (), (place,))

@@ -258,7 +258,7 @@ class EncodesWholeArgumentsAgain(ChatParser):
 
     def tool_call(self, state: Choice, entry: dict[str, Any]) -> None:
         function = entry.get("function") or {}
-        if function.get("name") and function.get("arguments", "").endswith("}"):
+        if function.get("name") and (function.get("arguments") or "").endswith("}"):
             text = json.dumps({"arguments": function["arguments"]})
             entry = {**entry, "function": {**function, "arguments": text}}
         super().tool_call(state, entry)

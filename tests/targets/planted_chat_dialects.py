@@ -273,11 +273,12 @@ class TakesTheLatestId(ChatParser):
         call.id = entry.get("id") or call.id
 
 
-class OrdersCallsByTheirArrival(ChatParser):
-    """Gives the calls in the order in which they began."""
+class ClosesTheCallsBelow(ChatParser):
+    """Takes a call for closed once one with a higher index has begun."""
 
-    def ordered(self, calls: list[Call]) -> list[Call]:
-        return calls
+    def tool_call(self, state: Choice, entry: dict[str, Any]) -> None:
+        if (entry.get("index") or 0) >= max((call.index or 0 for call in state.calls), default=0):
+            super().tool_call(state, entry)
 
 
 class TakesTheNameBeforeArgumentsOnly(KeepsNamedCallsOnly):
@@ -387,7 +388,7 @@ PLANTED = (
     Planted(LosesWhatIsContinuedElsewhere, "index_drift", _CALLS),
     Planted(NeedsAFunctionInEveryEntry, "function_null", _CALLS),
     Planted(TakesTheLatestId, "id_churn", _CALLS),
-    Planted(OrdersCallsByTheirArrival, "index_out_of_order", _CALLS),
+    Planted(ClosesTheCallsBelow, "index_out_of_order", _CALLS),
     Planted(TakesTheNameBeforeArgumentsOnly, "late_name", _CALLS),
     Planted(NeedsANameInEveryPieceOfALegacyCall, "legacy_function_call", _BOSTON),
     Planted(ClosesBrokenArguments, "lost_arguments", _CALLS),

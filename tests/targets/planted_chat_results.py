@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .chat_parser import Call, ChatParser, Choice
+from .chat_parser import Call, ChatParser, Choice, MalformedError
 from .planting import Planted
 
 __all__ = ["PLANTED"]
 
+_BOSTON = "openai_chat/boston_weather"
 _CALLS = "openai_chat/synthetic_text_then_calls"
 _TEXT = "openai_chat/synthetic_reasoning_with_ids"
 
@@ -59,6 +60,81 @@ class HandsOutBrokenArguments(ChatParser):
         """Ask for nothing."""
 
 
+# -- what repeats itself, and what an answer had not
+
+
+class DropsARepeatOfArguments(ChatParser):
+    """Drops a piece of arguments that is the same as the one before."""
+
+    before = ""
+
+    def add_arguments(self, call: Call, piece: str) -> None:
+        if not piece or piece != self.before:
+            super().add_arguments(call, piece)
+        self.before = piece
+
+
+class DropsARepeatOfText(ChatParser):
+    """Drops a piece of text that the text so far ends with."""
+
+    def text(self, state: Choice, text: str) -> None:
+        if not text or not state.content.endswith(text):
+            super().text(state, text)
+
+
+class TakesEmptyTextForText(ChatParser):
+    """Takes a delta with text, though it be empty, for one without calls."""
+
+    def tool_calls(self, state: Choice, delta: dict[str, Any]) -> None:
+        if delta.get("content") is None:
+            super().tool_calls(state, delta)
+
+
+class HandsOutOneCall(ChatParser):
+    """Counts on one call an answer."""
+
+    def tidied(self, state: Choice) -> None:
+        state.calls = state.calls[:1]
+
+
+class PutsReasoningBeforeTheText(ChatParser):
+    """Shows reasoning as a part of the text."""
+
+    def reasoning(self, state: Choice, delta: dict[str, Any]) -> None:
+        self.text(state, delta.get("reasoning_content") or delta.get("reasoning") or "")
+
+
+class TakesARefusalForText(ChatParser):
+    """Shows a refusal as text."""
+
+    def content(self, state: Choice, delta: dict[str, Any]) -> None:
+        super().content(state, {"content": delta.get("content") or delta.get("refusal")})
+
+
+class RefusesAPayloadWithoutChoices(ChatParser):
+    """Takes a payload without choices for a failure."""
+
+    def entries(self, choices: Any) -> list[dict[str, Any]]:
+        if not choices:
+            raise MalformedError("no choices")
+        return super().entries(choices)
+
+
+class TakesTheFirstUsage(ChatParser):
+    """Takes the first usage for the last word."""
+
+    def take_usage(self, payload: dict[str, Any]) -> None:
+        self.usage = self.usage or payload.get("usage")
+
+
+class TakesDoneForTheEndOfArguments(ChatParser):
+    """Asks for whole arguments after a finish reason, and for nothing after [DONE]."""
+
+    def check_call(self, state: Choice, call: Call) -> None:
+        if state.finish is not None:
+            super().check_call(state, call)
+
+
 PLANTED = (
     Planted(AddsUsageUp, "usage_every_payload", _CALLS),
     Planted(ForgetsTheUsage, "usage_null_after", _CALLS),
@@ -66,4 +142,13 @@ PLANTED = (
     Planted(JoinsReasoningOfTwoNames, "reasoning_names", _TEXT),
     Planted(AppendsIds, "id_churn", _CALLS),
     Planted(HandsOutBrokenArguments, "lost_arguments", _CALLS),
+    Planted(DropsARepeatOfArguments, "echo_cuts", _CALLS),
+    Planted(DropsARepeatOfText, "echoed_token", _TEXT),
+    Planted(TakesEmptyTextForText, "empty_content", _BOSTON),
+    Planted(HandsOutOneCall, "second_call", _BOSTON),
+    Planted(PutsReasoningBeforeTheText, "reasoning_added", _CALLS),
+    Planted(TakesARefusalForText, "content_as_refusal", _TEXT),
+    Planted(RefusesAPayloadWithoutChoices, "usage_added", _TEXT),
+    Planted(TakesTheFirstUsage, "usage_running", _TEXT),
+    Planted(TakesDoneForTheEndOfArguments, "done_mid_arguments", _CALLS),
 )
