@@ -57,7 +57,7 @@ def _block(index: int, start: Json, *deltas: Json) -> list[Json]:
 
 
 def _tool_use(number: int, name: str) -> Json:
-    return {"type": "tool_use", "id": f"toolu_synthetic{number}", "name": name, "input": {}}
+    return {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": {}}
 
 
 def _fragments(*texts: str) -> list[Json]:
@@ -66,7 +66,7 @@ def _fragments(*texts: str) -> list[Json]:
 
 def _message(name: str, *blocks: list[Json]) -> Transcript:
     message = {
-        "id": "msg_synthetic", "type": "message", "role": "assistant", "model": "synthetic", "content": [],
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "synthetic", "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 61, "output_tokens": 1},
     }  # fmt: skip
     payloads = [
@@ -82,7 +82,7 @@ def _message(name: str, *blocks: list[Json]) -> Transcript:
 
 
 def _messages() -> list[Transcript]:
-    texts = [{"type": "text_delta", "text": text} for text in ("I will l", "ook at the sky over São Paulo.")]
+    texts = [{"type": "text_delta", "text": text} for text in ("I will l", "ook at São Paulo.")]
     city = _fragments("", '{"city": "', 'São Paulo"', "}")
     thoughts: list[Json] = [
         {"type": "thinking_delta", "thinking": "Weather,"},
@@ -118,8 +118,8 @@ def _item(index: int, item: Json, started: Json, *events: Json) -> list[Json]:
 
 def _said(index: int, *pieces: str) -> list[Json]:
     whole, where = "".join(pieces), {"content_index": 0}
-    part = {"type": "output_text", "text": whole, "annotations": []}
-    item = {"id": "msg_synthetic", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    part = {"type": "output_text", "text": whole}
+    item = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
     return _item(
         index, item, {"content": []},
         {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
@@ -131,8 +131,8 @@ def _said(index: int, *pieces: str) -> list[Json]:
 
 def _function_call(index: int, name: str, *pieces: str) -> list[Json]:
     whole, kind = "".join(pieces), "response.function_call_arguments"
-    item = {"id": f"fc_synthetic{index}", "type": "function_call", "status": "completed", "name": name,
-            "call_id": f"call_synthetic{index}", "arguments": whole}  # fmt: skip
+    item = {"id": f"fc_{index}", "type": "function_call", "status": "completed", "name": name,
+            "call_id": f"call_{index}", "arguments": whole}  # fmt: skip
     return _item(
         index, item, {"arguments": ""},
         *({"type": f"{kind}.delta", "delta": piece} for piece in pieces),
@@ -141,8 +141,7 @@ def _function_call(index: int, name: str, *pieces: str) -> list[Json]:
 
 
 def _response(name: str, *items: list[Json]) -> Transcript:
-    started = {"id": "resp_synthetic", "object": "response", "created_at": 1767225600, "status": "in_progress",
-               "model": "synthetic", "output": [], "usage": None}  # fmt: skip
+    started = {"id": "resp_1", "object": "response", "status": "in_progress", "model": "synthetic", "output": []}
     output = [events[-1]["item"] for events in items]
     usage = {"input_tokens": 61, "output_tokens": 37, "total_tokens": 98}
     payloads = [
@@ -300,7 +299,7 @@ def _converse(name: str, *events: tuple[str, Json]) -> Transcript:
 
 def _converse_block(index: int, *deltas: Json, call: str | None = None) -> list[tuple[str, Json]]:
     where = {"contentBlockIndex": index}
-    started = {"toolUse": {"name": call, "toolUseId": f"tooluse_synthetic{index}"}}
+    started = {"toolUse": {"name": call, "toolUseId": f"tooluse_{index}"}}
     return [
         *([("contentBlockStart", {**where, "start": started})] if call else []),
         *(("contentBlockDelta", {**where, "delta": delta}) for delta in deltas),
@@ -350,7 +349,7 @@ def _said_by(kind: str, message: Json, index: int | None = None) -> Json:
 
 def _cohere_call(index: int, name: str, *pieces: str) -> list[Json]:
     function = {"name": name, "arguments": ""}
-    call = {"id": f"{name}_synthetic", "type": "function", "function": function}
+    call = {"id": f"{name}_1", "type": "function", "function": function}
     return [
         _said_by("tool-call-start", {"tool_calls": call}, index),
         *(_said_by("tool-call-delta", {"tool_calls": {"function": {"arguments": piece}}}, index) for piece in pieces),
