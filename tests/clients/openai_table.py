@@ -3,7 +3,7 @@
     python tests/clients/openai_table.py [--json FILE] [--markdown FILE] [--seed N]
     python tests/clients/openai_table.py --replay TOKEN
 
-The same versions and the same seed give the same table, but for the day in its head. It takes two to three minutes of
+The same versions and the same seed give the same table, but for the day in its head. It takes three minutes or so of
 one core.
 """
 
