@@ -121,19 +121,19 @@ def test_the_command_writes_the_same_table_twice_and_counts_what_is_in_it(tmp_pa
 
     def made(name: str) -> str:
         options = [part for one in FEW for part in ("--only", one)]
-        options += ["--stream", "openai_chat/boston_weather", "--stream", "openai_responses/made_text"]
+        options += ["--stream", "openai_chat/made_logprobs"]
         command = [sys.executable, str(FOLDER / "openai_table.py"), "--json", str(tmp_path / name), *options]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
         assert done.stdout.startswith("# What the openai client does\n")
-        assert "chat_helper: openai_chat/boston_weather\n" in done.stderr
+        assert "chat_helper: openai_chat/made_logprobs\n" in done.stderr
         return (tmp_path / name).read_text("utf-8")
 
     text = made("one.json")
     assert text == made("two.json")
     chat, responses = json.loads(text)["apis"].values()
     assert ["chat_loop", "chat_careful_loop", "chat_helper"] == [one["target"] for one in chat]
-    assert {"openai_chat/boston_weather"} == {cell["token"].split("@")[0][4:] for cell in told(chat)}
-    assert {"openai_responses/made_text"} == {cell["token"].split("@")[0][4:] for cell in told(responses)}
+    assert {"openai_chat/made_logprobs"} == {cell["token"].split("@")[0][4:] for cell in told(chat)}
+    assert [] == told(responses)
     for one in (*chat, *responses):
         assert len(one["mutations"]) == sum(sum(kinds.values()) for kinds in one["counts"].values())
 
