@@ -178,16 +178,28 @@ def usage_null_after(chat: Chat, choose: Choose) -> Edit:
 # -- identity
 
 
+def _no_object(chat: Chat) -> Edit:
+    named = [(number, payload) for number, payload in chat.payloads.items() if payload.get("object")]
+    if not named:
+        raise Inapplicable("no payload says what object it is")
+    for number, payload in named:
+        payload["object"] = ""
+        chat.touch(number)
+    return chat.edit("sent an empty object in every payload")
+
+
 @_other(
     "identity_churn",
-    "changes id, model, created and system_fingerprint from payload to payload, or empties them",
+    "changes id, model, created and system_fingerprint from payload to payload, or empties them, or object",
     right="takes the first that is not empty, or gives a typed error",
     sources=["BerriAI/litellm#1571", "microsoft/foundry-local#144", "langchain-ai/langchain#38366",
              "langchain-ai/langchain#24377", "langchain-ai/langchain#17376", "openai/openai-node#1982"],
 )  # fmt: skip
 def identity_churn(chat: Chat, choose: Choose) -> Edit:
-    """Give each payload another id; or empty all after the first; or empty the first."""
-    how = choose(3)
+    """Give each payload another id; or empty all after the first; or empty the first; or empty `object` in all."""
+    how = choose(4)
+    if how == 3:
+        return _no_object(chat)
     seen: dict[str, Any] = {}
     held = list(chat.payloads.items())
     changed = False

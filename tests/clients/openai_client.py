@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from openai.types.responses import Response
 
 __all__ = [
-    "CHAT", "RESPONSES", "Unreadable", "async_chat_helper", "async_responses_helper", "chat_careful_loop",
+    "CHAT", "RESPONSES", "UnreadableError", "async_chat_helper", "async_responses_helper", "chat_careful_loop",
     "chat_helper", "chat_loop", "responses_helper", "responses_loop",
 ]  # fmt: skip
 
 _MESSAGES: list[Any] = [{"role": "user", "content": "What is the weather like in Oslo?"}]
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """What the careful loop raises for a stream that it will not guess at."""
 
 
@@ -55,11 +55,12 @@ def chat_loop(chunks: Iterator[bytes]) -> dict[str, Any]:
     The library's: what the iterator yields or raises. The loop's: it reads `choices[0]` and no other choice, keeps the
     first entry of each index whole and appends to it the arguments of every entry, the first included. Two steps are
     ours, since every stream with usage would end it otherwise, and the guide's loop is for calls only: a chunk without
-    choices is passed over, and text and the last finish reason are gathered too.
+    choices is passed over, and text and the last finish reason are gathered too. Calls are given in the order of their
+    indexes.
     """
     content = ""
     finish = None
-    calls: dict[int, Any] = {}
+    calls: dict[int | None, Any] = {}
     for chunk in _chunks_of(chunks):
         if not chunk.choices:
             continue
@@ -70,7 +71,8 @@ def chat_loop(chunks: Iterator[bytes]) -> dict[str, Any]:
             if entry.index not in calls:
                 calls[entry.index] = entry
             calls[entry.index].function.arguments += entry.function.arguments
-    return {"content": content, "tool_calls": list(calls.values()), "finish_reason": finish}
+    by_index = sorted(calls.items(), key=lambda item: -1 if item[0] is None else item[0])
+    return {"content": content, "tool_calls": [call for _, call in by_index], "finish_reason": finish}
 
 
 @dataclass
@@ -92,7 +94,7 @@ def chat_careful_loop(chunks: Iterator[bytes]) -> dict[str, Any]:
 
     The library's: what the iterator yields or raises. The loop's: every choice by its index; null and absent are one;
     the first id and name of a call stay; a call without an index, another id at an index that is taken, text or
-    arguments that are no text, and an end without a finish reason raise `Unreadable`.
+    arguments that are no text, and an end without a finish reason raise `UnreadableError`.
     """
     choices: dict[int, _Choice] = {}
     for chunk in _chunks_of(chunks):
@@ -105,7 +107,7 @@ def chat_careful_loop(chunks: Iterator[bytes]) -> dict[str, Any]:
             for entry in choice.delta.tool_calls or []:
                 _add(gathered.calls, entry)
     if not choices or not all(choice.finish_reason for choice in choices.values()):
-        raise Unreadable("the stream ended before a finish reason")
+        raise UnreadableError("the stream ended before a finish reason")
     return {
         "choices": [
             {
@@ -119,10 +121,10 @@ def chat_careful_loop(chunks: Iterator[bytes]) -> dict[str, Any]:
 
 def _add(calls: dict[int, _Call], entry: Any) -> None:
     if not isinstance(entry.index, int):
-        raise Unreadable("a tool call without an index")
+        raise UnreadableError("a tool call without an index")
     call = calls.setdefault(entry.index, _Call())
     if entry.id and call.id and entry.id != call.id:
-        raise Unreadable(f"the calls {call.id} and {entry.id} at one index")
+        raise UnreadableError(f"the calls {call.id} and {entry.id} at one index")
     call.id = call.id or entry.id or ""
     if entry.function is not None:
         call.name = call.name or entry.function.name or ""
@@ -131,7 +133,7 @@ def _add(calls: dict[int, _Call], entry: Any) -> None:
 
 def _text(value: Any) -> str:
     if value is not None and not isinstance(value, str):
-        raise Unreadable(f"{type(value).__name__} where text was due")
+        raise UnreadableError(f"{type(value).__name__} where text was due")
     return value or ""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streamkit.fuzz.outcome import Outcome
     from streamkit.transcript import Transcript
 
-__all__ = ["Cell", "Column", "Shown", "cases", "column", "options", "shown"]
+__all__ = ["Cell", "Column", "Shown", "cases", "column", "in_one_chunk", "options", "shown"]
 
 _VARIANTS = 6
 
@@ -166,7 +166,7 @@ def shown(target: Callable[..., Any], stream: Transcript, step: str) -> Shown:
     Raises:
         Inapplicable: it has nothing to do there.
     """
-    case = Case(stream, Fragmentation.whole(), (Step.parse(step),))
+    case = in_one_chunk(stream, step)
     token = str(case.token)
     with Runner(adapt(target)) as runner:
         outcome: Outcome = runner.run(case.chunks())
@@ -178,6 +178,11 @@ def shown(target: Callable[..., Any], stream: Transcript, step: str) -> Shown:
         raise AssertionError(f"{stream.name} is wrong as recorded, and shows nothing: {found.headline}")
     kind = "silent difference" if outcome.returned else "error" if is_typed(outcome) else "crash"
     return Shown("hang" if outcome.hung else kind, _short(outcome.error), outcome.message or found.headline, token)
+
+
+def in_one_chunk(stream: Transcript, step: str) -> Case:
+    """Return the case of one mutation of a stream, delivered in one chunk."""
+    return Case(stream, Fragmentation.whole(), (Step.parse(step),))
 
 
 def cases(stream: Transcript, mutation: Mutation) -> Iterator[Case]:

@@ -339,6 +339,7 @@ def test_payloads_have_another_identity_each_or_none() -> None:
     assert len(ids) == len(set(ids))
     assert ["chatcmpl-1", ""] == [one["id"] for _, one in apply("identity_churn", ONE, 1).payloads][:2]
     assert ["", "chatcmpl-1"] == [one["id"] for _, one in apply("identity_churn", ONE, 2).payloads][:2]
+    assert {""} == {one["object"] for _, one in apply("identity_churn", ONE, 3).payloads}
 
 
 def test_the_content_filter_adds_a_preamble_and_choices_without_a_delta() -> None:
