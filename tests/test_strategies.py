@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import streamkit
-from streamkit.case import Case
+from streamkit.case import Case, mutated
 from streamkit.errors import UsageError
-from streamkit.strategies import cases, fragmentations, transcripts
+from streamkit.strategies import cases, faults, fragmentations, mutations, transcripts
 from streamkit.transcript import Transcript
 from streamkit.wire.boundaries import BoundaryClass, boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -126,6 +126,30 @@ def test_cases_join_a_transcript_and_its_cuts(any_case: Case, boston_case: Case)
     assert any_case.transcript.body == b"".join(any_case.chunks())
     assert any_case == any_case.token.case(any_case.transcript)
     assert BOSTON == boston_case.transcript
+
+
+def test_a_bug_of_cuts_shrinks_to_a_case_without_mutations() -> None:
+    def cut_in_a_character(case: Case) -> bool:
+        return "utf8" in map(str, case.fragmentation.classify(case.body))
+
+    found = find(cases(TEXT, classes=["preserving"]), cut_in_a_character, settings=quick)
+    assert ((), 1) == (found.steps, len(found.fragmentation))
+
+
+def test_a_bug_of_one_mutation_shrinks_to_it_alone_in_its_first_form_and_uncut() -> None:
+    drawn = cases(BOSTON, classes=["preserving"])
+    found = find(drawn, lambda case: any(step.mutation.name == "bom" for step in case.steps), settings=quick)
+    assert (("bom",), Fragmentation.whole()) == (tuple(map(str, found.steps)), found.fragmentation)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.data())
+def test_mutations_that_are_drawn_are_of_the_classes_and_layers_asked_for(data: st.DataObject) -> None:
+    steps = data.draw(mutations(BOSTON, classes=["dialect"], layers=["delta"], min_size=1))
+    assert {("dialect", "delta")} == {(str(one.mutation.kind), str(one.mutation.layer)) for one in steps}
+    assert mutated(BOSTON, steps).body != BOSTON.body
+    (fault,) = data.draw(faults(BOSTON))
+    assert "fault" == str(fault.mutation.kind)
 
 
 def test_hypothesis_can_make_our_types_by_itself() -> None:
