@@ -144,7 +144,8 @@ def error_event(stream: Stream, choose: Choose) -> Edit:
         kinds.append(("a text, named `error`", "Internal Server Error", "error"))
     said, data, name = choose.of(kinds)
     # In another dialect an envelope may be a foreign event, and then only the missing end tells.
-    ending = choose.of(["and the end", "and [DONE]", "and the rest of the answer"] if chat else ["and the end"])
+    # [DONE] comes first: what is passed over before it leaves an answer that looks whole.
+    ending = choose.of(["and [DONE]", "and the end", "and the rest of the answer"] if chat else ["and the end"])
     if ending == "and the rest of the answer" and said in _SILENT:
         raise Inapplicable("without the word error it may be passed over, and then the answer is whole")
     last = unfinished(stream)

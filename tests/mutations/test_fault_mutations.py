@@ -162,7 +162,7 @@ def test_an_error_is_reported_in_every_envelope_whatever_follows_it() -> None:
         ((4, 0), b'data: {"error":"boom"}\n\n'),
         ((7, 0), b'data: {"detail":"boom"}\n\n'),
         ((8, 0), b"event: error\ndata: Internal Server Error\n\n"),
-        ((7, 1), b'data: {"detail":"boom"}\n\ndata: [DONE]\n\n'),
+        ((7, 0), b'data: {"detail":"boom"}\n\ndata: [DONE]\n\n'),
     ],
 )
 def test_how_an_error_is_written(numbers: tuple[int, ...], expected: bytes) -> None:
