@@ -210,7 +210,7 @@ def retry_replay(chat: Chat, choose: Choose) -> Edit:
 
 
 _ERROR = {"message": "The server is overloaded", "type": "overloaded_error", "code": 529}
-_FOLLOWS = ("nothing", "[DONE]", "the rest")
+_FOLLOWS = ("[DONE]", "nothing", "the rest")  # [DONE] first: what is passed over before it leaves what looks whole
 
 
 @_fault(
@@ -253,7 +253,7 @@ def error_envelope(chat: Chat, choose: Choose) -> Edit:
     if follows == 2:
         stream = chat.stream.inserted(place, broken)
     else:
-        ending = [Event("[DONE]")] if follows else []
+        ending = [] if follows else [Event("[DONE]")]
         stream = chat.stream.cut(place).inserted(place, broken, *ending)
     said = f"reported an error before event {place + 1} of {len(events)}; {_FOLLOWS[follows]} follows"
     return Edit(stream, said, (), (place,))
