@@ -342,7 +342,8 @@ def no_metadata(stream: Stream, choose: Choose) -> Edit:
     stop = next((n for n, part in enumerate(found) if part.kind == "messageStop"), None)
     if stop is None:
         raise Inapplicable("there is no messageStop in it")
-    gone = {key for part in found[stop + 1 :] for key in part.payload}
+    kept = {key for part in found[: stop + 1] for key in part.payload}
+    gone = {key for part in found[stop + 1 :] for key in part.payload} - kept
 
     def expected(result: Any) -> Any:
         if not isinstance(result, Completion):

@@ -36,7 +36,7 @@ __all__ = [
     "with_lines",
 ]
 
-_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
+_LINE = re.compile(rb"(?<![^\r\n])([^\r\n]*)(\r\n|\n|\r)")  # from a line's beginning only: else it takes a square
 _KNOWN_FIELD = re.compile(rb"(data|event|id|retry):( ?)(.*)", re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
 _SIZES = (70_000, 140_000, 1_100_000)  # beyond line limits that readers have: 64 KiB, 128 KiB and 1 MiB
