@@ -217,6 +217,53 @@ def test_a_field_that_agreed_once_is_expected_from_then_on() -> None:
     assert unlearned.same
 
 
+def test_what_agreed_once_and_is_reported_no_more_is_lost() -> None:
+    reference = Reference(streamkit.Completion(id="c1", model="m"), "", (), "openai_chat", frozenset({"id", "model"}))
+    message = {"content": ""}
+    for left in ({}, {"id": None, "model": "m"}, {"id": "c1"}):
+        verdict = reference.judge({**message, **left}, "message")
+        assert verdict is not None
+        assert not verdict.same
+    whole = reference.judge({**message, "id": "c1", "model": "m"}, "message")
+    assert whole is not None
+    assert whole.same
+
+
+LEGACY = (
+    b'data: {"choices":[{"index":0,"delta":{"function_call":{"name":"f","arguments":"{}"}},"finish_reason":null}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"function_call"}]}\n\ndata: [DONE]\n\n'
+)
+CALLED = {"name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("value", "same"),
+    [
+        ({"content": None, "tool_calls": None, "function_call": CALLED}, True),
+        ({"content": "", "function_call": CALLED}, True),
+        ({"content": "", "tool_calls": [{"id": "call_own", "type": "function", "function": CALLED}]}, True),
+        ({"content": "", "tool_calls": [], "function_call": None}, False),
+        ({"content": "", "tool_calls": [], "function_call": {**CALLED, "arguments": ""}}, True),
+        ({"content": "", "tool_calls": [], "function_call": {**CALLED, "name": "g"}}, False),
+    ],
+)
+def test_a_call_in_the_legacy_form_is_a_call_in_whichever_form_it_is_reported(value: Any, same: bool) -> None:
+    verdict = judged(value, Transcript(LEGACY, dialect="openai_chat"))
+    assert verdict is not None
+    assert same is verdict.same
+
+
+def test_the_halves_of_a_pair_meet_in_a_list_of_payloads() -> None:
+    pieces = ["\ud83c", "\udf0d"]
+    payloads = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    payloads.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    body = b"".join(f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads)
+    verdict = judged(payloads, Transcript(body, dialect="openai_chat"))
+    assert verdict is not None
+    assert verdict.same
+    assert "\U0001f30d" == verdict.actual["content"]
+
+
 def test_arguments_are_the_same_as_text_and_as_an_object() -> None:
     assert same_arguments('{"a": 1}', {"a": 1})
     assert same_arguments('{"a":1}', '{ "a": 1 }')

@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from .chat_parser import Call, ChatParser, Choice, MalformedError
+from .chat_parser import ChatParser
+from .chat_state import Call, Choice, MalformedError
 from .planting import Planted
 
 __all__ = ["PLANTED"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .chat_parser import Call, ChatParser, Choice
+from .chat_parser import ChatParser
+from .chat_state import Call, Choice
 from .planting import Planted
 
 __all__ = ["PLANTED"]
@@ -33,14 +34,6 @@ class NeedsAListOfChoices(ChatParser):
         return [entry for entry in choices if entry]
 
 
-class NeedsTheCountersOfUsage(ChatParser):
-    """Reads a counter that usage has, as a rule."""
-
-    def take_usage(self, payload: dict[str, Any]) -> None:
-        if payload.get("usage") is not None:
-            self.usage = {"total_tokens": payload["usage"]["total_tokens"]}
-
-
 class RoundsLogprobs(ChatParser):
     """Reads numbers that are none of JSON, and rounds them."""
 
@@ -65,23 +58,6 @@ class TakesAnotherIdForAnotherAnswer(ChatParser):
     def payload(self, payload: dict[str, Any]) -> None:
         if self.identity.get("id") in (None, payload.get("id")):
             super().payload(payload)
-
-
-class TakesUsageForTheEnd(ChatParser):
-    """Ends where usage comes, which others send all along."""
-
-    def payload(self, payload: dict[str, Any]) -> None:
-        super().payload(payload)
-        if payload.get("usage"):
-            self.end()
-
-
-class NeedsUsageToBeAnObject(ChatParser):
-    """Reads usage wherever the key is."""
-
-    def take_usage(self, payload: dict[str, Any]) -> None:
-        if "usage" in payload:
-            self.usage = dict(payload["usage"])
 
 
 # -- choices
@@ -360,12 +336,9 @@ class TakesTheFirstPieceOfAName(ChatParser):
 
 PLANTED = (
     Planted(NeedsAListOfChoices, "choices_null", _CALLS),
-    Planted(NeedsTheCountersOfUsage, "empty_usage", _CALLS),
     Planted(RoundsLogprobs, "nan_logprobs", _TWO),
     Planted(TakesTheFirstChoiceOfEveryPayload, "azure_noise", _TEXT),
     Planted(TakesAnotherIdForAnotherAnswer, "identity_churn", _CALLS),
-    Planted(TakesUsageForTheEnd, "usage_every_payload", _CALLS),
-    Planted(NeedsUsageToBeAnObject, "usage_null_after", _CALLS),
     Planted(TakesOneEntryOfAChoiceAPayload, "duplicate_choice", _CALLS),
     Planted(TakesAMissingFinishReasonForStop, "finish_reason_missing", _CALLS),
     Planted(TakesAnEmptyFinishReasonForTheEnd, "finish_reason_noise", _TEXT),

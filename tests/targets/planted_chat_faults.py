@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .chat_parser import Call, ChatParser, Choice, MalformedError
+from .chat_parser import ChatParser
+from .chat_state import Call, Choice, MalformedError
 from .planting import Planted
 
 __all__ = ["PLANTED"]

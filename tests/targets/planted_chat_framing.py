@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .chat_parser import ChatParser, Choice, MalformedError
+from .chat_parser import ChatParser
+from .chat_state import Choice, MalformedError
 from .planting import Planted
 
 __all__ = ["PLANTED"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .chat_parser import Call, ChatParser, Choice, MalformedError
+from .chat_parser import ChatParser
+from .chat_state import Call, Choice, MalformedError
 from .planting import Planted
 
 __all__ = ["PLANTED"]
@@ -12,6 +13,31 @@ __all__ = ["PLANTED"]
 _BOSTON = "openai_chat/boston_weather"
 _CALLS = "openai_chat/synthetic_text_then_calls"
 _TEXT = "openai_chat/synthetic_reasoning_with_ids"
+
+
+class NeedsTheCountersOfUsage(ChatParser):
+    """Reads a counter that usage has, as a rule."""
+
+    def take_usage(self, payload: dict[str, Any]) -> None:
+        if payload.get("usage") is not None:
+            self.usage = {"total_tokens": payload["usage"]["total_tokens"]}
+
+
+class TakesUsageForTheEnd(ChatParser):
+    """Ends where usage comes, which others send all along."""
+
+    def payload(self, payload: dict[str, Any]) -> None:
+        super().payload(payload)
+        if payload.get("usage"):
+            self.end()
+
+
+class NeedsUsageToBeAnObject(ChatParser):
+    """Reads usage wherever the key is."""
+
+    def take_usage(self, payload: dict[str, Any]) -> None:
+        if "usage" in payload:
+            self.usage = dict(payload["usage"])
 
 
 class AddsUsageUp(ChatParser):
@@ -120,11 +146,12 @@ class RefusesAPayloadWithoutChoices(ChatParser):
         return super().entries(choices)
 
 
-class TakesTheFirstUsage(ChatParser):
-    """Takes the first usage for the last word."""
+class StopsAtTheUsage(ChatParser):
+    """Ends where usage comes: with the last payload, as its own server sends it."""
 
-    def take_usage(self, payload: dict[str, Any]) -> None:
-        self.usage = self.usage or payload.get("usage")
+    def payload(self, payload: dict[str, Any]) -> None:
+        super().payload(payload)
+        self.done = self.done or "usage" in payload
 
 
 class TakesDoneForTheEndOfArguments(ChatParser):
@@ -136,6 +163,9 @@ class TakesDoneForTheEndOfArguments(ChatParser):
 
 
 PLANTED = (
+    Planted(NeedsTheCountersOfUsage, "empty_usage", _CALLS),
+    Planted(TakesUsageForTheEnd, "usage_every_payload", _CALLS),
+    Planted(NeedsUsageToBeAnObject, "usage_null_after", _CALLS),
     Planted(AddsUsageUp, "usage_every_payload", _CALLS),
     Planted(ForgetsTheUsage, "usage_null_after", _CALLS),
     Planted(TakesTheLatestIdentity, "identity_churn", _CALLS),
@@ -149,6 +179,6 @@ PLANTED = (
     Planted(PutsReasoningBeforeTheText, "reasoning_added", _CALLS),
     Planted(TakesARefusalForText, "content_as_refusal", _TEXT),
     Planted(RefusesAPayloadWithoutChoices, "usage_added", _TEXT),
-    Planted(TakesTheFirstUsage, "usage_running", _TEXT),
+    Planted(StopsAtTheUsage, "usage_running", _TEXT),
     Planted(TakesDoneForTheEndOfArguments, "done_mid_arguments", _CALLS),
 )
