@@ -103,6 +103,9 @@ def _ended(said: dict[str, Any], value: dict[str, Any], weak: set[str] | None = 
     weak = set(weak or ())
     if "finish_reason" not in said:
         reason = next((value[name] for name in ("finish_reason", *_FINISH) if isinstance(value.get(name), str)), None)
+        details = value.get("incomplete_details")  # of a Response: its status says that it is incomplete, and not why
+        if isinstance(details, dict) and isinstance(details.get("reason"), str):
+            reason = details["reason"]
         if reason is not None:
             said["finish_reason"] = reason
             weak.add("finish_reason")

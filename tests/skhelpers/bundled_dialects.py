@@ -98,7 +98,7 @@ def _messages() -> list[Transcript]:
         _message(
             "thinking_and_calls",
             _block(0, {"type": "thinking", "thinking": "", "signature": ""}, *thoughts),
-            _block(1, _tool_use(1, "get_weather"), *city),
+            _block(1, _tool_use(1, "get_weather"), *_fragments("", '{"city": "S\\u00e3o\\nPa', 'ulo"}')),
             _block(2, _tool_use(2, "get_time"), *_fragments("")),
         ),
     ]
@@ -170,17 +170,18 @@ def _responses() -> list[Transcript]:
 # -- legacy completions
 
 
-def _completion(name: str, *pieces: tuple[int, str, str | None]) -> Transcript:
+def _completion(name: str, *pieces: tuple[int, str, str | None], counted: bool) -> Transcript:
     head = {"id": "cmpl-synthetic", "object": "text_completion", "created": 1767225600, "model": "synthetic"}
     payloads: list[Json] = [
-        {**head, "choices": [{"text": text, "index": index, "logprobs": None, "finish_reason": finish}], "usage": None}
+        {**head, "choices": [{"text": text, "index": index, "logprobs": None, "finish_reason": finish}]}
         for index, text, finish in pieces
     ]
-    usage = {"prompt_tokens": 5, "completion_tokens": 12, "total_tokens": 17}
-    payloads.append({**head, "choices": [], "usage": usage})
+    if counted:
+        usage = {"prompt_tokens": 5, "completion_tokens": 12, "total_tokens": 17}
+        payloads = [{**payload, "usage": None} for payload in payloads] + [{**head, "choices": [], "usage": usage}]
     asked = {
         "model": "synthetic", "prompt": "Once upon a time", "n": 1 + max(index for index, _, _ in pieces),
-        "stream": True, "stream_options": {"include_usage": True},
+        "stream": True, "stream_options": {"include_usage": counted},
     }  # fmt: skip
     body = _events(payloads, named=False, end="data: [DONE]\n\n")
     return _made("openai_completions", name, "https://api.openai.com/v1/completions", body, asked=asked)
@@ -188,11 +189,13 @@ def _completion(name: str, *pieces: tuple[int, str, str | None]) -> Transcript:
 
 def _completions() -> list[Transcript]:
     return [
-        _completion("text", (0, "I saw a c", None), (0, "at in São", None), (0, ", then", None), (0, "", "stop")),
+        _completion(
+            "text", (0, "I saw a c", None), (0, "at in São", None), (0, ", then", None), (0, "", "stop"), counted=True
+        ),
         _completion(
             "two_choices",
             (0, "A cat", None), (1, "A dog", None), (0, " sat.", None), (1, " ran.", None),
-            (0, "", "stop"), (1, "", "length"),
+            (0, "", "stop"), (1, "", "length"), counted=False,
         ),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, blocks, cut_off, loads
+from targets.frames import Frames, Json, blocks, cut_off, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -130,10 +130,16 @@ class Messages:
             self.check_owner(block, "text")
             self.text(block, delta["text"])
         elif kind == "input_json_delta":
-            self.check_owner(block, "tool_use")
+            self.check_owner(block, "server_tool_use" if block.kind == "server_tool_use" else "tool_use")
             self.fragment(block, delta["partial_json"])
         elif kind == "thinking_delta":
             self.check_owner(block, "thinking")
+            self.text(block, delta["thinking"])
+        else:
+            self.other(block, delta)
+
+    def other(self, block: Block, delta: Json) -> None:
+        pass
 
     def late(self, block: Block) -> None:
         raise BrokenStream(f"block {block.index} goes on after its end")
@@ -176,13 +182,13 @@ class Messages:
 
     def arguments(self, block: Block) -> str:
         given = block.start.get("input")
-        return "".join(block.fragments) or (self.dumped(given) if given else "")
+        return paired("".join(block.fragments)) or (self.dumped(given) if given else "")
 
     def dumped(self, value: object) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def content(self) -> str:
-        return "".join(block.text for block in self.ordered() if block.kind == "text")
+        return paired("".join(block.text for block in self.ordered() if block.kind == "text"))
 
     def call(self, block: Block) -> Json:
         arguments = self.arguments(block)
@@ -272,9 +278,9 @@ def _block_event(
 
 def _finished(part: Json, text: str, *, whole: bool) -> Json:
     if part["type"] in ("text", "thinking"):
-        return {**part, part["type"]: part[part["type"]] + text}
+        return {**part, part["type"]: paired(part[part["type"]] + text)}
     if part["type"] == "tool_use" and text:
-        return {**part, "input": loads(text)}
+        return {**part, "input": loads(paired(text))}
     if part["type"] == "tool_use" and not whole:
         raise CutOff("a call without its end")
     return part

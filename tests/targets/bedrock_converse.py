@@ -12,7 +12,7 @@ from zlib import crc32
 from botocore.eventstream import EventStreamBuffer, ParserError
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Json, loads
+from targets.frames import Json, cut_off, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -203,13 +203,17 @@ class Converse:
 
     def result(self) -> Json:
         blocks = [self.blocks[index] for index in sorted(self.blocks)]
-        calls = [
-            {"id": block.call.get("toolUseId"), "name": block.call["name"], "arguments": "".join(block.fragments)}
-            for block in blocks
-            if block.call is not None
-        ]
-        text = "".join(block.text for block in blocks)
+        calls = [self.call(block.call, paired("".join(block.fragments))) for block in blocks if block.call is not None]
+        text = self.whole("".join(block.text for block in blocks))
         return {"content": text, "tool_calls": calls, "finish_reason": self.stop_reason, "tokens": self.counted()}
+
+    def whole(self, text: str) -> str:
+        return paired(text)
+
+    def call(self, start: Json, arguments: str) -> Json:
+        return {
+            "id": start.get("toolUseId"), "name": start["name"], "arguments": arguments, **cut_off(arguments),
+        }  # fmt: skip
 
 
 def converse(chunks: Iterable[bytes]) -> Json:
@@ -236,7 +240,9 @@ def converse(chunks: Iterable[bytes]) -> Json:
     for index in sorted(parts):
         part = parts[index]
         if "toolUse" in part:
-            part["toolUse"]["input"] = loads(part["toolUse"]["input"] or "{}")
+            part["toolUse"]["input"] = loads(paired(part["toolUse"]["input"]) or "{}")
+        else:
+            part["text"] = paired(part["text"])
         made["output"]["message"]["content"].append(part)
     return made
 

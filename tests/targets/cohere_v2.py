@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, blocks, loads
+from targets.frames import Frames, Json, blocks, cut_off, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -152,16 +152,16 @@ class Chat:
         if not self.has_ended():
             raise CutOff("no message-end came")
 
+    def made(self, call: Call, arguments: str) -> Json:
+        return {"id": call.id, "name": call.name, "arguments": arguments, **cut_off(arguments)}
+
     def has_ended(self) -> bool:
         return self.finish is not None
 
     def result(self) -> Json:
-        calls = [
-            {"id": call.id, "name": call.name, "arguments": "".join(call.fragments)}
-            for _, call in sorted(self.calls.items())
-        ]
+        calls = [self.made(call, paired("".join(call.fragments))) for _, call in sorted(self.calls.items())]
         return {
-            "content": self.text, "tool_calls": calls, "finish_reason": self.finish, "citations": self.citations,
+            "content": paired(self.text), "tool_calls": calls, "finish_reason": self.finish, "citations": self.citations,
         }  # fmt: skip
 
 
@@ -204,10 +204,18 @@ async def chat(chunks: AsyncIterable[bytes]) -> Json:
     if made["finish_reason"] is None:
         raise CutOff("no message-end came")
     if content:
-        made["message"]["content"] = content
+        made["message"]["content"] = [
+            {key: paired(value) if isinstance(value, str) else value for key, value in part.items()} for part in content
+        ]
     if calls:
-        made["message"]["tool_calls"] = [calls[index] for index in sorted(calls)]
+        made["message"]["tool_calls"] = [_finished(calls[index]) for index in sorted(calls)]
     return made
+
+
+def _finished(call: Json) -> Json:
+    arguments = paired(call["function"]["arguments"])
+    loads(arguments or "{}")
+    return {**call, "function": {**call["function"], "arguments": arguments}}
 
 
 def _tool_call(calls: dict[int, Json], kind: str, index: Any, message: Json) -> None:

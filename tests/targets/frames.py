@@ -16,7 +16,7 @@ from targets.broken import BrokenStream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
-__all__ = ["Frames", "Json", "blocks", "cut_off", "loads"]
+__all__ = ["Frames", "Json", "blocks", "cut_off", "loads", "paired"]
 
 Json = dict[str, Any]
 
@@ -45,6 +45,14 @@ def cut_off(arguments: str) -> Json:
     except BrokenStream as error:
         return {"problem": str(error)}
     return {}
+
+
+def paired(text: str) -> str:
+    """Return a text with the halves of its surrogate pairs joined; raise BrokenStream where one is alone."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise BrokenStream("half a character") from error
 
 
 class Frames:

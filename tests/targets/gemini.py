@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, loads
+from targets.frames import Frames, Json, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,12 +108,18 @@ class Gemini:
 
     def payload(self, payload: Json) -> None:
         if payload.get("error"):
-            raise Refused(payload)
-        self.usage = payload.get("usageMetadata") or self.usage
+            self.error(payload)
+        self.count(payload.get("usageMetadata"))
         for place, entry in enumerate(self.entries(payload)):
             candidate = self.candidates.setdefault(self.place(place, entry), Candidate())
             self.parts(candidate, self.parts_of(entry))
             self.take_finish(candidate, entry)
+
+    def error(self, payload: Json) -> None:
+        raise Refused(payload)
+
+    def count(self, usage: Json | None) -> None:
+        self.usage = usage or self.usage
 
     def entries(self, payload: Json) -> list[Json]:
         return payload.get("candidates") or []
@@ -128,12 +134,15 @@ class Gemini:
     def parts(self, candidate: Candidate, parts: list[Json]) -> None:
         for part in parts:
             if isinstance(part.get("text"), str):
-                if not part.get("thought"):
+                if not self.is_thought(part):
                     self.text(candidate, part["text"])
             elif "functionCall" in part:
                 self.call(candidate, part["functionCall"])
             else:
                 self.other(part)
+
+    def is_thought(self, part: Json) -> bool:
+        return bool(part.get("thought"))
 
     def other(self, part: Json) -> None:
         pass
@@ -146,7 +155,11 @@ class Gemini:
             self.streamed(candidate, call)
             return
         if call.get("name"):
-            candidate.calls.append({"name": call["name"], "arguments": call.get("args") or {}})
+            candidate.calls.append({"name": call["name"], "arguments": self.arguments(call)})
+
+    def arguments(self, call: Json) -> Any:
+        given = call.get("args") or {}
+        return loads(given) if isinstance(given, str) else given
 
     def streamed(self, candidate: Candidate, call: Json) -> None:
         raise BrokenStream("arguments in pieces are not known here")
@@ -170,7 +183,7 @@ class Gemini:
 
     def result(self) -> Json:
         choices = [
-            {"index": index, "content": "".join(one.texts), "tool_calls": one.calls, "finish_reason": one.finish}
+            {"index": index, "content": paired("".join(one.texts)), "tool_calls": one.calls, "finish_reason": one.finish}
             for index, one in sorted(self.candidates.items())
         ]
         return {"choices": choices, "usage": self.usage}
@@ -199,6 +212,10 @@ def generated_content(chunks: Iterable[bytes]) -> Json:
     candidates = [made["candidates"][index] for index in sorted(made["candidates"])]
     if not candidates or any("finishReason" not in candidate for candidate in candidates):
         raise CutOff("a candidate did not end")
+    for candidate in candidates:
+        for part in candidate["content"]["parts"]:
+            if isinstance(part.get("text"), str):
+                part["text"] = paired(part["text"])
     return {**made, "candidates": candidates}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Json, loads
+from targets.frames import Json, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -90,7 +90,7 @@ class Ollama:
         return reason
 
     def result(self) -> Json:
-        return {"content": self.content, "tool_calls": self.calls, "finish_reason": self.finish_reason()}
+        return {"content": paired(self.content), "tool_calls": self.calls, "finish_reason": self.finish_reason()}
 
 
 async def chat_response(chunks: AsyncIterable[bytes]) -> Json:
@@ -110,6 +110,8 @@ async def chat_response(chunks: AsyncIterable[bytes]) -> Json:
     made, over = _line(made, bytes(rest), over=over)
     if made is None or not over:
         raise CutOff("the answer is not done")
+    kept = made["message"]
+    kept.update({key: paired(kept[key]) for key in ("content", "thinking") if key in kept})
     return made
 
 
@@ -127,7 +129,7 @@ def _line(made: Json | None, raw: bytes, *, over: bool) -> tuple[Json | None, bo
     for call in message.get("tool_calls") or ():
         function = dict(call["function"])
         function.pop("index", None)
-        if isinstance(function["arguments"], str):
+        if isinstance(function.get("arguments"), str):
             function["arguments"] = loads(function["arguments"])
         kept.setdefault("tool_calls", []).append({"function": function})
     said = {key: value for key, value in line.items() if value is not None}

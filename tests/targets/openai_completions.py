@@ -9,7 +9,7 @@ import io
 from typing import TYPE_CHECKING
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, loads
+from targets.frames import Frames, Json, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,6 +68,9 @@ class Completions:
     def reason(self, reason: str) -> str:
         return reason
 
+    def whole(self, text: str) -> str:
+        return paired(text)
+
     def close(self) -> None:
         if not self.has_ended():
             raise CutOff("a choice did not end")
@@ -77,7 +80,7 @@ class Completions:
 
     def result(self) -> Json:
         choices = [
-            {"index": index, "content": self.texts[index], "finish_reason": self.finishes.get(index)}
+            {"index": index, "content": self.whole(self.texts[index]), "finish_reason": self.finishes.get(index)}
             for index in sorted(self.texts)
         ]
         return {"choices": choices, "usage": self.usage}
@@ -105,6 +108,8 @@ def text_completion(chunks: Iterable[bytes]) -> Json:
         elif line.startswith("data") and line[4:5] in (":", "\n"):
             data.append(line[5:].removeprefix(" ").removesuffix("\n"))
     choices = [made["choices"][index] for index in sorted(made["choices"])]
+    for choice in choices:
+        choice["text"] = paired(choice["text"])
     if not choices or any(choice["finish_reason"] is None for choice in choices):
         raise CutOff("a choice did not end")
     return {**made, "choices": choices}

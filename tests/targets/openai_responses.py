@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targets.broken import BrokenStream, CutOff, Refused
-from targets.frames import Frames, Json, cut_off, loads
+from targets.frames import Frames, Json, cut_off, loads, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,7 @@ class Item:
         self.texts: dict[int, str] = {}
         self.fragments: list[str] = []
         self.whole: str | None = None
+        self.done = False
 
     @property
     def kind(self) -> str:
@@ -80,7 +81,9 @@ class Responses:
         elif kind == "response.function_call_arguments.done":
             self.arguments_done(self.item(payload), payload["arguments"])
         elif kind == "response.output_item.done":
-            self.item_done(self.item(payload), payload["item"])
+            item = self.item(payload)
+            item.done = True
+            self.item_done(item, payload["item"])
         elif kind in ("response.completed", "response.incomplete"):
             self.end(payload["response"])
         elif kind == "response.failed":
@@ -129,6 +132,13 @@ class Responses:
 
     def end(self, response: Json) -> None:
         self.finish = self.reason((response.get("incomplete_details") or {}).get("reason")) or response["status"]
+        for index, fields in enumerate(response.get("output") or ()):
+            self.close_item(index, fields)
+
+    def close_item(self, index: int, fields: Json) -> None:
+        item = self.items.setdefault(index, Item())
+        if not item.done:
+            self.item_done(item, fields)
 
     def reason(self, reason: str | None) -> str | None:
         return reason
@@ -147,10 +157,10 @@ class Responses:
         return [self.items[index] for index in sorted(self.items)]
 
     def arguments(self, item: Item) -> str:
-        return "".join(item.fragments) if item.whole is None else item.whole
+        return paired("".join(item.fragments) if item.whole is None else item.whole)
 
     def content(self) -> str:
-        return "".join(self.text_of(item) for item in self.ordered())
+        return paired("".join(self.text_of(item) for item in self.ordered()))
 
     def text_of(self, item: Item) -> str:
         return "".join(item.texts[place] for place in sorted(item.texts))

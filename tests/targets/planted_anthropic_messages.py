@@ -179,6 +179,58 @@ class TakesWhatIsNoTextForACall(Messages):
         return {"id": None, "name": "", **block.start, "arguments": self.arguments(block)}
 
 
+class DropsABackslashAtTheEndOfAFragment(Messages):
+    def fragment(self, block: Block, fragment: str) -> None:
+        super().fragment(block, fragment.rstrip("\\"))
+
+
+class LooksForTheKeyOfCitations(Messages):
+    def open(self, index: object, start: Json) -> None:
+        super().open(index, start)
+        if "citations" in start:
+            self.citations = list(start["citations"])
+
+
+class TakesAnyTextInADelta(Messages):
+    def other(self, block: Block, delta: Json) -> None:
+        self.text(block, delta.get("text") or "")
+
+
+class MarksCallsByTheStopReason(Messages):
+    """Whether arguments are whole is not looked at where the answer says that it is."""
+
+    def call(self, block: Block) -> Json:
+        call = super().call(block)
+        if self.stop_reason == "tool_use":
+            call.pop("problem", None)
+        return call
+
+
+class KeepsTheLastCall(Messages):
+    def is_call(self, block: Block) -> bool:
+        calls = [one for one in self.ordered() if super(KeepsTheLastCall, self).is_call(one)]
+        return block in calls[-1:]
+
+
+class TakesToolsOfTheServerForItsOwn(Messages):
+    def is_call(self, block: Block) -> bool:
+        return block.kind.endswith("tool_use")
+
+
+class TakesThinkingForText(Messages):
+    def content(self) -> str:
+        return "".join(block.text for block in self.ordered() if block.kind in ("text", "thinking"))
+
+
+class TakesNothingInText(Messages):
+    """Knows an error by its look, and finds it in the text of an answer."""
+
+    def event(self, name: str, data: str) -> None:
+        if "event: error" in data:
+            raise Refused(data)
+        super().event(name, data)
+
+
 # -- broken streams
 
 
@@ -194,6 +246,13 @@ class CountsFromTheEnd(Messages):
 class TakesClosedBlocksForAnEnd(Messages):
     def has_ended(self) -> bool:
         return super().has_ended() or (bool(self.blocks) and all(block.closed for block in self.blocks.values()))
+
+
+class TakesACallForAnEnd(Messages):
+    """Once a call has begun nothing else is waited for."""
+
+    def has_ended(self) -> bool:
+        return super().has_ended() or any(block.kind == "tool_use" for block in self.blocks.values())
 
 
 class AppendsToClosedBlocks(Messages):
@@ -294,4 +353,16 @@ PLANTED = (
     Planted(NeedsNoMessageStart, "messages_no_message_start", ONE),
     Planted(GoesOnAtASecondMessageStart, "messages_started_over", ONE),
     Planted(TakesAnyDeltaInAnyBlock, "messages_text_for_a_call", ONE),
+    Planted(
+        DropsABackslashAtTheEndOfAFragment, "messages_escape_cuts", TWO, ("messages_split_delta",),
+        "both cut a fragment after a backslash",
+    ),  # fmt: skip
+    Planted(LooksForTheKeyOfCitations, "messages_nulls", ONE),
+    Planted(TakesAnyTextInADelta, "messages_beside_text", ONE),
+    Planted(MarksCallsByTheStopReason, "messages_half_arguments", ONE),
+    Planted(KeepsTheLastCall, "messages_second_call", ONE),
+    Planted(TakesToolsOfTheServerForItsOwn, "messages_server_tool_first", ONE),
+    Planted(TakesThinkingForText, "messages_thinking_first", ONE),
+    Planted(TakesACallForAnEnd, "messages_cut_call", ONE, (*_ENDS, "messages_cut"), _WHY_ENDS),
+    Planted(TakesNothingInText, "framing_in_deltas", ONE),
 )

@@ -100,6 +100,36 @@ class NeedsUsage(Converse):
         return int(usage["outputTokens"])
 
 
+class RefusesUnknownFields(Converse):
+    def take(self, kind: str, payload: Json) -> None:
+        known = {"contentBlockIndex", "start", "delta", "p", "role", "stopReason", "metrics", "usage"}
+        if payload.keys() - known:
+            raise BrokenStream("a field that nobody knows")
+        super().take(kind, payload)
+
+
+class TakesAFilteredAnswerForAWholeOne(Converse):
+    def reason(self, payload: Json) -> str | None:
+        reason = super().reason(payload)
+        return "end_turn" if reason in ("content_filtered", "guardrail_intervened") else reason
+
+
+class LeavesHalvesApart(Converse):
+    def whole(self, text: str) -> str:
+        return text
+
+
+class MarksNoCall(Converse):
+    def call(self, start: Json, arguments: str) -> Json:
+        return {key: value for key, value in super().call(start, arguments).items() if key != "problem"}
+
+
+class KeepsTheLastCall(Converse):
+    def result(self) -> Json:
+        made = super().result()
+        return {**made, "tool_calls": made["tool_calls"][-1:]}
+
+
 # -- broken streams
 
 
@@ -117,12 +147,16 @@ class SkipsLineEndsBetweenMessages(Converse):
 
 class TakesAnExceptionForTheEnd(Converse):
     def exception(self, told: dict[str, Any], payload: bytes) -> None:
-        self.stop_reason = "error"
+        self.stop_reason = "end_turn"
 
 
-class TakesASecondStart(Converse):
-    def start(self) -> None:
-        pass
+class TakesAStartForACall(Converse):
+    """Each contentBlockStart makes a call, also the same one again."""
+
+    def open(self, index: Any, start: Json) -> None:
+        if index in self.blocks:
+            self.blocks[index + 100] = self.blocks.pop(index)
+        super().open(index, start)
 
 
 class TakesArgumentsForANewCall(Converse):
@@ -159,7 +193,7 @@ PLANTED = (
     Planted(ChecksPreludesAlone, "bedrock_bad_checksum", ONE),
     Planted(SkipsLineEndsBetweenMessages, "bedrock_garbage", ONE),
     Planted(TakesAnExceptionForTheEnd, "bedrock_exception", ONE),
-    Planted(TakesASecondStart, "bedrock_doubled_message", ONE),
+    Planted(TakesAStartForACall, "bedrock_doubled_message", ONE),
     Planted(TakesArgumentsForANewCall, "bedrock_lost_start", ONE),
     Planted(TakesStoppedBlocksForAnEnd, "bedrock_cut", ONE),
     Planted(
@@ -169,4 +203,9 @@ PLANTED = (
         ("not_a_stream",),
         "a few bytes that are no message are the beginning of one",
     ),  # fmt: skip
+    Planted(RefusesUnknownFields, "bedrock_unknown_fields", ONE),
+    Planted(TakesAFilteredAnswerForAWholeOne, "bedrock_stop_reason", ONE),
+    Planted(LeavesHalvesApart, "bedrock_surrogate_halves", ONE),
+    Planted(MarksNoCall, "bedrock_half_input", ONE),
+    Planted(KeepsTheLastCall, "bedrock_second_call", ONE),
 )

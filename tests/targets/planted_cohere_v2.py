@@ -13,16 +13,25 @@ from targets.planting import Planted
 # -- the same answer in other pieces
 
 
-class NeedsDone(Chat):
-    def close(self) -> None:
-        if not self.done:
-            raise CutOff("no [DONE] came")
-        super().close()
+class GivesTheFinishReasonAtDone(Chat):
+    def result(self) -> Json:
+        return {**super().result(), "finish_reason": self.finish if self.done else "unknown"}
 
 
 class KnowsEventsByTheirNames(Chat):
+    """A stream without names has no events, and is an empty answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = False
+
     def kind_of(self, name: str, payload: Json) -> str | None:
+        self.named = self.named or bool(name)
         return name
+
+    def close(self) -> None:
+        if self.named:
+            super().close()
 
 
 class LooksForTheKeyOfLogprobs(Chat):
@@ -84,6 +93,30 @@ class AppendsToTheLatestCall(Chat):
         super().fragment(list(self.calls.values())[-1], fragment)
 
 
+class NeedsUsage(Chat):
+    def end(self, delta: Json) -> None:
+        super().end(delta)
+        self.tokens = delta["usage"]["tokens"]["output_tokens"]
+
+
+class MarksNoCall(Chat):
+    def made(self, call: Call, arguments: str) -> Json:
+        return {key: value for key, value in super().made(call, arguments).items() if key != "problem"}
+
+
+class TakesNoArgumentsFromTheStart(Chat):
+    def open_call(self, index: Any, start: Json) -> None:
+        super().open_call(index, start)
+        self.calls[index].fragments = []
+
+
+class RefusesUnknownFields(Chat):
+    def event(self, kind: str, payload: Json, message: Json) -> None:
+        if payload.keys() - {"type", "id", "index", "delta", "logprobs"}:
+            raise CutOff("a field that nobody knows")
+        super().event(kind, payload, message)
+
+
 # -- broken streams
 
 
@@ -92,9 +125,13 @@ class PassesOverTheErrorOfTheEnd(Chat):
         pass
 
 
-class TakesASecondStart(Chat):
-    def start(self) -> None:
-        pass
+class TakesAStartForACall(Chat):
+    """Each tool-call-start makes a call, also the same one again."""
+
+    def open_call(self, index: Any, start: Json) -> None:
+        if index in self.calls:
+            self.calls[index + 100] = self.calls.pop(index)
+        super().open_call(index, start)
 
 
 class TakesArgumentsForANewCall(Chat):
@@ -111,7 +148,10 @@ ONE = "cohere_v2/synthetic_text_with_citation"
 TWO = "cohere_v2/synthetic_plan_and_calls"
 
 PLANTED = (
-    Planted(NeedsDone, "cohere_no_done", ONE),
+    Planted(
+        GivesTheFinishReasonAtDone, "cohere_no_done", ONE, ("done_absent", "done_spelling"),
+        "all end without a [DONE] that is written so",
+    ),  # fmt: skip
     Planted(KnowsEventsByTheirNames, "cohere_no_event_names", ONE),
     Planted(LooksForTheKeyOfLogprobs, "cohere_null_fields", ONE),
     Planted(BeginsAnewAtAnEmptyFragment, "cohere_empty_arguments", TWO),
@@ -122,7 +162,11 @@ PLANTED = (
     Planted(TakesNoIndexForTheFirst, "cohere_missing_index", TWO),
     Planted(AppendsToTheLatestCall, "cohere_interleave_calls", TWO),
     Planted(PassesOverTheErrorOfTheEnd, "cohere_error", ONE),
-    Planted(TakesASecondStart, "cohere_doubled_event", ONE),
+    Planted(TakesAStartForACall, "cohere_doubled_event", TWO),
     Planted(TakesArgumentsForANewCall, "cohere_lost_start", TWO),
     Planted(TakesDoneForTheEnd, "cohere_cut", ONE),
+    Planted(NeedsUsage, "cohere_no_usage", ONE),
+    Planted(MarksNoCall, "cohere_half_arguments", TWO),
+    Planted(TakesNoArgumentsFromTheStart, "cohere_second_call", TWO),
+    Planted(RefusesUnknownFields, "unknown_fields_of_events", ONE),
 )

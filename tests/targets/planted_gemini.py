@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from targets.frames import Json, loads
 from targets.gemini import ArrayElements, Candidate, Gemini
@@ -117,6 +117,62 @@ class TakesWhatIsNoTextForACall(Gemini):
         part["functionCall"]  # noqa: B018 - the bug
 
 
+class TakesTextForNoArguments(Gemini):
+    def arguments(self, call: Json) -> Any:
+        given = call.get("args")
+        return given if isinstance(given, dict) else {}
+
+
+class FindsCallsByTheirId(Gemini):
+    def call(self, candidate: Candidate, call: Json) -> None:
+        if any("id" in call and call["id"] == one for one in self.ids):
+            candidate.calls.pop()
+        self.ids.append(call.get("id"))
+        super().call(candidate, call)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str | None] = []
+
+
+class NeedsArguments(Gemini):
+    def arguments(self, call: Json) -> Any:
+        given = call["args"]
+        return super().arguments({"args": given})
+
+
+class LooksForTheKeyOfThoughts(Gemini):
+    def is_thought(self, part: Json) -> bool:
+        return "thought" in part
+
+
+class TakesACallOnce(Gemini):
+    """A call with the same name and arguments is taken for one that was sent twice."""
+
+    def call(self, candidate: Candidate, call: Json) -> None:
+        before = list(candidate.calls)
+        super().call(candidate, call)
+        if candidate.calls[-1] in before:
+            candidate.calls.pop()
+
+
+class TakesWhatIsSignedForAThought(Gemini):
+    def parts(self, candidate: Candidate, parts: list[Json]) -> None:
+        super().parts(candidate, [part for part in parts if not part.get("thoughtSignature")])
+
+
+class TakesThoughtsForText(Gemini):
+    def is_thought(self, part: Json) -> bool:
+        return False
+
+
+class AddsUsageUp(Gemini):
+    def count(self, usage: Json | None) -> None:
+        before = self.usage or {}
+        added = {key: count + before.get(key, 0) for key, count in (usage or {}).items()}
+        super().count(added)
+
+
 # -- broken streams
 
 
@@ -126,6 +182,8 @@ class _UnclosedElements(ArrayElements):
 
 
 class NeedsNoBracket(Gemini):
+    """An array is over where its elements are, whatever the last of them says."""
+
     def elements(self) -> ArrayElements:
         return _UnclosedElements()
 
@@ -133,6 +191,9 @@ class NeedsNoBracket(Gemini):
         if self.array is not None and self.array.element.strip():
             self.payload(loads(bytes(self.array.element)))
         super().close()
+
+    def has_ended(self) -> bool:
+        return bool(self.candidates)
 
 
 class TakesTextForAnEnd(Gemini):
@@ -143,8 +204,8 @@ class TakesTextForAnEnd(Gemini):
         return bool(self.candidates) and not any(one.calls for one in without)
 
 
-class PassesOverBareErrors(Gemini):
-    def stray(self, line: bytes) -> None:
+class PassesOverErrors(Gemini):
+    def error(self, payload: Json) -> None:
         pass
 
 
@@ -179,7 +240,11 @@ PLANTED = (
     Planted(KnowsThreeFinishReasons, "gemini_finish_reason", ONE),
     Planted(PassesOverPartialArguments, "gemini_streamed_arguments", ONE),
     Planted(TakesWhatIsNoTextForACall, "gemini_unknown_part", ONE),
-    Planted(NeedsNoBracket, "gemini_array_cut", ARRAY),
+    Planted(
+        NeedsNoBracket, "gemini_array_cut", ARRAY,
+        ("gemini_cut", "gemini_no_finish_reason", "truncate", "truncate_inside", "error_event"),
+        "all leave an array without a finish reason",
+    ),  # fmt: skip
     Planted(
         TakesTextForAnEnd,
         "gemini_cut",
@@ -187,6 +252,14 @@ PLANTED = (
         ("truncate", "truncate_inside", "error_event"),
         "all end the body before the finish reason",
     ),  # fmt: skip
-    Planted(PassesOverBareErrors, "gemini_error", ONE),
+    Planted(PassesOverErrors, "gemini_error", ONE),
     Planted(TakesCallsForAnEnd, "gemini_no_finish_reason", ONE),
+    Planted(TakesTextForNoArguments, "gemini_arguments_as_text", ONE),
+    Planted(FindsCallsByTheirId, "gemini_call_ids", ONE),
+    Planted(NeedsArguments, "gemini_no_arguments", ONE),
+    Planted(LooksForTheKeyOfThoughts, "gemini_null_fields", ONE),
+    Planted(TakesACallOnce, "gemini_second_call", ONE),
+    Planted(TakesWhatIsSignedForAThought, "gemini_thought_signature", ONE),
+    Planted(TakesThoughtsForText, "gemini_thoughts_first", ONE),
+    Planted(AddsUsageUp, "gemini_usage_running", ONE),
 )

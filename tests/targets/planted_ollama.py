@@ -86,6 +86,29 @@ class TakesDoneForStop(Ollama):
         return "stop"
 
 
+class NeedsArguments(Ollama):
+    def call(self, function: Json) -> None:
+        super().call({**function, "arguments": function["arguments"]})
+
+
+class TakesTheCallsOfTheFirstLine(Ollama):
+    def take_calls(self, calls: list[Json]) -> None:
+        if not self.calls:
+            super().take_calls(calls)
+
+
+class TakesThinkingForText(Ollama):
+    def message(self, message: Json, *, last: bool) -> None:
+        self.text(message.get("thinking") or "")
+        super().message(message, last=last)
+
+
+class SplitsLinesOfText(Ollama):
+    def take(self, raw: bytes) -> None:
+        for line in raw.decode("utf-8", "replace").splitlines():
+            super().take(line.encode())
+
+
 # -- broken streams
 
 
@@ -94,9 +117,10 @@ class TakesCallsForAnEnd(Ollama):
         return super().has_ended() or bool(self.calls)
 
 
-class PassesOverErrors(Ollama):
+class TakesAnErrorForTheLastLine(Ollama):
     def error(self, line: Json) -> None:
-        pass
+        if line.get("done"):
+            self.end(line)
 
 
 class GoesOnAfterTheLastLine(Ollama):
@@ -120,11 +144,17 @@ PLANTED = (
     Planted(TakesTheLastLineForCountsAlone, "ollama_calls_in_last_line", ONE),
     Planted(TakesOneCallALine, "ollama_calls_together", TWO),
     Planted(TakesAnEmptyLineForTheEndOfTheText, "ollama_empty_line", ONE),
-    Planted(TakesOneTokenALine, "ollama_merge_lines", ONE),
+    Planted(
+        TakesOneTokenALine, "ollama_merge_lines", ONE, ("framing_in_deltas", "separators_in_deltas"),
+        "each sends a line with more than one word",
+    ),  # fmt: skip
     Planted(PutsBlanksBetweenTheTextsOfLines, "ollama_split_text", ONE),
     Planted(TakesTextForNoArguments, "ollama_arguments_as_text", ONE),
     Planted(NeedsCounts, "ollama_no_counts", ONE),
-    Planted(FindsCallsByTheirIndex, "ollama_one_index", ONE),
+    Planted(
+        FindsCallsByTheirIndex, "ollama_one_index", ONE, ("ollama_second_call",),
+        "both send two calls with one index",
+    ),  # fmt: skip
     Planted(TakesDoneForStop, "ollama_done_reason", ONE),
     Planted(
         TakesCallsForAnEnd,
@@ -133,7 +163,14 @@ PLANTED = (
         ("truncate", "ollama_never_done"),
         "all end without done: true, after whole calls",
     ),  # fmt: skip
-    Planted(PassesOverErrors, "ollama_error_line", ONE),
+    Planted(TakesAnErrorForTheLastLine, "ollama_error_line", ONE),
     Planted(GoesOnAfterTheLastLine, "ollama_line_after_done", ONE),
     Planted(TakesCountsForTheEnd, "ollama_never_done", ONE),
+    Planted(NeedsArguments, "ollama_no_arguments", ONE),
+    Planted(
+        TakesTheCallsOfTheFirstLine, "ollama_second_call", ONE, ("ollama_calls_apart",),
+        "both send a call in a line after that of another",
+    ),  # fmt: skip
+    Planted(TakesThinkingForText, "ollama_thinking_first", ONE),
+    Planted(SplitsLinesOfText, "separators_in_deltas", ONE),
 )

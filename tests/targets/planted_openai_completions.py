@@ -65,6 +65,32 @@ class PassesOverErrors(Completions):
         pass
 
 
+class NeedsAChoice(Completions):
+    def choices(self, payload: Json) -> list[Json]:
+        first, *others = super().choices(payload)
+        return [first, *others]
+
+
+class KeepsTheFirstFinishReason(Completions):
+    """Any that is not null; an empty one, too."""
+
+    def take_finish(self, index: int, choice: Json) -> None:
+        if choice.get("finish_reason") is not None:
+            self.finishes.setdefault(index, choice["finish_reason"])
+
+
+class TakesDoneForStop(Completions):
+    def close(self) -> None:
+        if self.done:
+            self.finishes = {**dict.fromkeys(self.texts, "stop"), **self.finishes}
+        super().close()
+
+
+class LeavesHalvesApart(Completions):
+    def whole(self, text: str) -> str:
+        return text
+
+
 ONE = "openai_completions/synthetic_text"
 TWO = "openai_completions/synthetic_two_choices"
 
@@ -84,4 +110,8 @@ PLANTED = (
         "all end the body before the finish reason",
     ),  # fmt: skip
     Planted(PassesOverErrors, "completions_error", ONE),
+    Planted(NeedsAChoice, "completions_usage_added", TWO),
+    Planted(KeepsTheFirstFinishReason, "completions_empty_payloads", ONE),
+    Planted(TakesDoneForStop, "completions_no_finish_reason", ONE),
+    Planted(LeavesHalvesApart, "surrogate_halves_in_deltas", ONE),
 )

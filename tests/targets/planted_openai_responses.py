@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from targets.broken import BrokenStream
-from targets.frames import Json
+from targets.frames import Json, paired
 from targets.openai_responses import ByDeltas, Item, Responses
 from targets.planting import Planted
 
@@ -140,7 +140,7 @@ class TakesTheFirstItemForTheMessage(Responses):
 
 class TrustsDeltasMoreThanTheWhole(Responses):
     def arguments(self, item: Item) -> str:
-        return "".join(item.fragments) or super().arguments(item)
+        return paired("".join(item.fragments)) or super().arguments(item)
 
 
 class SkipsItemsOfNoResponse(Responses):
@@ -148,13 +148,125 @@ class SkipsItemsOfNoResponse(Responses):
         if self.begun or "response" in payload:
             super().take(kind, payload)
 
+    def close_item(self, index: int, fields: Json) -> None:
+        if self.begun:
+            super().close_item(index, fields)
+
+
+class KnowsEventsByTheirNames(Responses):
+    """A stream without names has no events, and is an empty response."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = False
+
+    def event(self, name: str, payload: Json) -> None:
+        self.named = self.named or bool(name)
+        if name:
+            super().event(name, payload)
+
+    def close(self) -> None:
+        if self.named:
+            super().close()
+
+
+class NeedsUsage(Responses):
+    def end(self, response: Json) -> None:
+        super().end(response)
+        self.tokens = response["usage"]["output_tokens"]
+
+
+class KnowsTheFieldsOfADelta(Responses):
+    def text(self, item: Item, place: int, text: str) -> None:
+        super().text(item, place, text)
+        if self.fields - {"type", "sequence_number", "item_id", "output_index", "content_index", "delta"}:
+            raise TypeError("an unexpected field")
+
+    def take(self, kind: str, payload: Json) -> None:
+        self.fields = set(payload)
+        super().take(kind, payload)
+
+
+class MarksCallsByTheStatus(Responses):
+    """Whether arguments are whole is not looked at where the response says that it is complete."""
+
+    def call(self, item: Item) -> Json:
+        call = super().call(item)
+        if self.finish == "completed":
+            call.pop("problem", None)
+        return call
+
+
+class NeedsPartsBeforeTheirDeltas(Responses):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[int, Json] = {}
+
+    def take(self, kind: str, payload: Json) -> None:
+        if kind == "response.content_part.added":
+            self.parts[payload["content_index"]] = payload["part"]
+        super().take(kind, payload)
+
+    def text(self, item: Item, place: int, text: str) -> None:
+        self.parts[place]["text"] += text
+        super().text(item, place, text)
+
+
+class TakesReasoningForText(Responses):
+    def unknown(self, payload: Json) -> None:
+        if str(payload.get("type")).endswith("_text.delta"):
+            self.text(self.item(payload), 0, payload["delta"])
+
+
+class TakesARefusalForText(Responses):
+    def item_done(self, item: Item, fields: Json) -> None:
+        super().item_done(item, fields)
+        for place, part in enumerate(fields["content"] if item.kind == "message" else ()):
+            item.texts[place] = part.get("text") or part.get("refusal") or ""
+
+
+class KeepsTheLastCall(Responses):
+    def result(self) -> Json:
+        made = super().result()
+        return {**made, "tool_calls": made["tool_calls"][-1:]}
+
+
+class KnowsAnnouncedItemsAlone(Responses):
+    def close_item(self, index: int, fields: Json) -> None:
+        if index in self.items:
+            super().close_item(index, fields)
+
+
+class TakesTextFromDeltasAlone(Responses):
+    def text_done(self, item: Item, place: int, text: str) -> None:
+        pass
+
+    def item_done(self, item: Item, fields: Json) -> None:
+        texts = item.texts
+        super().item_done(item, fields)
+        item.texts = texts
+
+
+class HandsOutFinishedItems(Responses):
+    def result(self) -> Json:
+        self.items = {index: item for index, item in self.items.items() if item.done}
+        return super().result()
+
 
 # -- broken streams
 
 
-class PassesOverWhatHasNoType(Responses):
+class TakesChatChunksForText(Responses):
+    def __init__(self) -> None:
+        super().__init__()
+        self.chunks = ""
+
     def foreign(self, payload: Json) -> None:
-        pass
+        for choice in payload.get("choices") or ():
+            self.chunks += choice["delta"].get("content") or ""
+
+    def content(self) -> str:
+        return super().content() + self.chunks
 
 
 class TakesDoneForTheEnd(Responses):
@@ -172,9 +284,9 @@ class TakesAFailureForAnEnd(Responses):
         self.finish = response["status"]
 
 
-class BeginsAgain(Responses):
+class KeepsTheItemsOfBothAttempts(Responses):
     def again(self) -> None:
-        self.items = {}
+        self.items = {index - 100: item for index, item in self.items.items()}
 
 
 ONE = "openai_responses/synthetic_text_and_call"
@@ -196,16 +308,42 @@ PLANTED = (
     Planted(TakesTheOutputOfTheEndAlone, "responses_empty_output", ONE),
     Planted(FindsItemsByTheirId, "responses_other_item_ids", ONE),
     Planted(NeedsSequenceNumbers, "responses_sequence_numbers", ONE),
-    Planted(TakesArgumentsFromDeltasAlone, "responses_arguments_at_once", ONE),
+    Planted(
+        TakesArgumentsFromDeltasAlone, "responses_arguments_at_once", ONE,
+        ("responses_second_call", "responses_terminal_alone"), "each sends the arguments of a call whole, and no delta",
+    ),  # fmt: skip
     Planted(NeedsTheItemBeforeItsDeltas, "responses_delta_before_item", ONE),
     Planted(TakesAFilteredAnswerForAWholeOne, "responses_incomplete", ONE),
-    Planted(RepairsArguments, "responses_incomplete_arguments", ONE),
-    Planted(TakesTheFirstItemForTheMessage, "responses_item_before", ONE),
+    Planted(
+        RepairsArguments, "responses_incomplete_arguments", ONE, ("responses_half_arguments",),
+        "both leave half of a call's arguments",
+    ),  # fmt: skip
+    Planted(
+        TakesTheFirstItemForTheMessage, "responses_item_before", ONE, ("responses_reasoning_first",),
+        "both put an item of another kind first",
+    ),  # fmt: skip
     Planted(TrustsDeltasMoreThanTheWhole, "responses_lost_delta", ONE),
     Planted(SkipsItemsOfNoResponse, "responses_no_created", ONE),
-    Planted(PassesOverWhatHasNoType, "responses_chat_chunk", ONE),
+    Planted(TakesChatChunksForText, "responses_chat_chunk", ONE),
     Planted(TakesDoneForTheEnd, "responses_cut", ONE),
     Planted(LogsErrors, "responses_error", ONE),
     Planted(TakesAFailureForAnEnd, "responses_failed", ONE),
-    Planted(BeginsAgain, "responses_started_over", ONE),
+    Planted(KeepsTheItemsOfBothAttempts, "responses_started_over", ONE),
+    Planted(KnowsEventsByTheirNames, "responses_no_names", ONE),
+    Planted(NeedsUsage, "responses_no_usage", ONE),
+    Planted(KnowsTheFieldsOfADelta, "responses_unknown_fields", ONE),
+    Planted(MarksCallsByTheStatus, "responses_half_arguments", ONE),
+    Planted(NeedsPartsBeforeTheirDeltas, "responses_no_parts", ONE),
+    Planted(TakesReasoningForText, "responses_reasoning_first", ONE),
+    Planted(TakesARefusalForText, "responses_refusal", ONE),
+    Planted(KeepsTheLastCall, "responses_second_call", ONE),
+    Planted(KnowsAnnouncedItemsAlone, "responses_terminal_alone", ONE),
+    Planted(
+        TakesTextFromDeltasAlone, "responses_text_at_once", ONE, ("responses_terminal_alone",),
+        "both send a text whole, and no delta of it",
+    ),  # fmt: skip
+    Planted(
+        HandsOutFinishedItems, "responses_unfinished_items", ONE, ("responses_terminal_alone", "responses_text_at_once"),
+        "none of them says of an item, before the end, that it is finished",
+    ),  # fmt: skip
 )

@@ -48,7 +48,7 @@ def test_a_planted_bug_is_caught_by_its_mutation_alone(planted: Planted) -> None
 def test_every_mutation_of_a_dialect_has_a_planted_bug_and_a_bundled_transcript_that_it_changes(dialect: str) -> None:
     streams = [Stream.of(one, dialect) for one in bundled() if one.dialect == dialect]
     own = [one for one in mutations(dialect=dialect) if one.dialects == (dialect,)]
-    assert {one.name for one in own} == {planted.mutation for planted in registered(dialect)}
+    assert {one.name for one in own} <= {planted.mutation for planted in registered(dialect)}
     for one in own:
         assert any(_changes(one, stream) for stream in streams), one.name
 
