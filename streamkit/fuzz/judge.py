@@ -11,6 +11,7 @@ outcome, whatever the chunks, also the same class of error (`differs`), and a re
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,11 @@ from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from streamkit.completion import Completion
     from streamkit.fuzz.oracles import Reference
+    from streamkit.fuzz.reading import Told
 
 __all__ = ["Judge", "Wrong", "differs", "holds_framing", "is_typed", "says_incomplete"]
 
@@ -77,7 +79,13 @@ class Judge:
     trusted: bool
 
     def wrong(
-        self, outcome: Outcome, body: bytes, kind: Class, expected: Callable[[Any], Any] | None, returns: str
+        self,
+        outcome: Outcome,
+        body: bytes,
+        kind: Class,
+        expected: Callable[[Any], Any] | None,
+        returns: str,
+        also: Sequence[Callable[[Any], Any]] = (),
     ) -> Wrong | None:
         """Return what is wrong with an outcome, or None.
 
@@ -87,6 +95,7 @@ class Judge:
             kind: the class of the mutation; of several, the gravest.
             expected: makes the sensible completion out of the original's; None where it is the same.
             returns: "message" or "events".
+            also: make further completions that are as sensible.
         """
         if outcome.hung:
             return Wrong("contract", Outcome(value="a result or an error"), outcome, "makes the target hang")
@@ -97,7 +106,12 @@ class Judge:
                 return None
             told = outcome.error.rpartition(".")[2]
             return Wrong("contract", Outcome(value="a typed error"), outcome, f"makes the target fail with {told}")
-        found = self._fault(outcome) if kind is Class.FAULT else self._dialect(outcome, expected, returns)
+        if kind is Class.FAULT:
+            found = self._fault(outcome)
+        else:
+            found = self._dialect(outcome, body, expected, returns)
+            if found is not None and any(self._dialect(outcome, body, other, returns) is None for other in also):
+                found = None
         if found is not None or returns == "events":
             return found
         broken = self._breaks(outcome, body)
@@ -112,9 +126,7 @@ class Judge:
 
     def _preserving(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
         if expected is not None and self.baseline.returned and outcome.returned:
-            return self._sensible(
-                outcome, expected, returns, any_order=False
-            )  # a text was put in, or a field that may be passed on
+            return self._sensible(outcome, expected, returns)  # a text was put in, or a field that may be passed on
         if outcome.same_as(self.baseline):
             return None
         if self._adds_up(outcome, returns):
@@ -141,15 +153,27 @@ class Judge:
         mine, first = self.reference.told(outcome.value), self.reference.told(self.baseline.value)
         return mine is not None and first is not None and (mine.choices, mine.top) == (first.choices, first.top)
 
-    def _dialect(self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str) -> Wrong | None:
+    def _dialect(
+        self, outcome: Outcome, body: bytes, expected: Callable[[Any], Any] | None, returns: str
+    ) -> Wrong | None:
         if expected is None and outcome.same_as(self.baseline):
             return None
-        return self._sensible(outcome, expected, returns, any_order=True)
+        if says_incomplete(outcome.value) and not says_incomplete(self.baseline.value):
+            return None  # as good as a typed error
+        return self._sensible(outcome, expected, returns, strange=body)
 
     def _sensible(
-        self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str, *, any_order: bool
+        self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str, *, strange: bytes | None = None
     ) -> Wrong | None:
-        """Compare a result with the sensible one, as far as the target reports."""
+        """Compare a result with the sensible one, as far as the target reports.
+
+        Args:
+            outcome: what came back.
+            expected: as for `wrong`.
+            returns: as for `wrong`.
+            strange: the body, where it is of another dialect's habits: then calls may come in another order, any id and
+                model that it names will do for the answer's, and "unknown" for a finish reason that never came.
+        """
         reference = self.reference
         if reference is None or reference.completion is None or not self.trusted or returns == "events":
             return None  # there is nothing that could be expected for certain
@@ -160,7 +184,9 @@ class Judge:
             if expected is None and not isinstance(outcome.value, list):
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
-        verdict = sensible.compare(found, any_order=any_order)
+        if strange is not None:
+            found = _tolerated(found, strange, completion)
+        verdict = sensible.compare(found, any_order=strange is not None)
         expected_value, actual = verdict.expected, verdict.actual
         if verdict.same:
             expected_value, actual = _lost(self.baseline.value, outcome.value, reference.completion, completion)
@@ -182,6 +208,19 @@ class Judge:
     def _hands_out_calls(self, value: Any) -> bool:
         found = None if self.reference is None else self.reference.told(value)
         return found is not None and any(choice.get("tool_calls") for choice in found.choices)
+
+
+def _tolerated(found: Told, body: bytes, sensible: Completion) -> Told:
+    """Return what a result says, with what may well be another way to take a strange stream taken as expected."""
+    top = dict(found.top)
+    for name in ("id", "model"):
+        if top.get(name) and json.dumps(top[name]).encode() in body:
+            top[name] = getattr(sensible, name)
+    choices = [dict(choice) for choice in found.choices]
+    for choice, want in zip(choices, sensible.choices, strict=False):
+        if want.finish_reason is None and choice.get("finish_reason") in ("", "unknown"):
+            choice["finish_reason"] = None
+    return replace(found, choices=choices, top=top)
 
 
 def _without_nulls(value: Any) -> Any:

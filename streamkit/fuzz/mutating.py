@@ -159,7 +159,8 @@ class Mutator:
         outcome = self.run(cuts.chunks(body), self.patient)
         self.hung = outcome.hung
         self.hangs += outcome.hung
-        verdict = self.judge.wrong(outcome, body, kind_of(steps), _expected(edits), self.options.returns)
+        expected, also = _expected(edits), _also(edits)
+        verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
             if cuts != plain:
@@ -361,6 +362,16 @@ class Mutator:
 def kind_of(steps: tuple[Step, ...]) -> Class:
     """Return the gravest class of some mutations."""
     return max((step.mutation.kind for step in steps), default=Class.PRESERVING)
+
+
+def _also(edits: tuple[Edit, ...]) -> list[Callable[[Any], Any]]:
+    """Return what makes the further sensible results, each with one edit taken in its other way."""
+    found = []
+    for number, edit in enumerate(edits):
+        for other in edit.also:
+            change = _expected((*edits[:number], replace(edit, expected=other), *edits[number + 1 :]))
+            found.append(change or other)
+    return found
 
 
 def _expected(edits: tuple[Edit, ...]) -> Callable[[Any], Any] | None:

@@ -115,7 +115,7 @@ def cumulative_deltas(chat: Chat, choose: Choose) -> Edit:
 @_other(
     "repeated_text",
     "sends a text once more: all of it at the end, or the same delta twice",
-    right="appends what comes, for text may repeat itself, or gives a typed error",
+    right="appends what comes, for text may repeat itself, or drops a repeat of all of it, or gives a typed error",
     sources=["MiniMax-AI/MiniMax-M2#95", "lidge-jun/opencodex#361", "BerriAI/litellm#39965",
              "raullenchai/Rapid-MLX#1709", "NuGuardAI/nuguard#455", "shiaho777/web-to-app#748"],
 )  # fmt: skip
@@ -133,9 +133,10 @@ def repeated_text(chat: Chat, choose: Choose) -> Edit:
         raise Inapplicable("a payload has two entries of the choice")
     chat.after(parts[at].number, parts[at].like(content=again))
     said = "".join([*pieces[: at + 1], again, *pieces[at + 1 :]])
-    return chat.edit(
+    edit = chat.edit(
         "sent " + ("a delta" if once else "all the text") + " once more", _with_text(choice, "content", said)
     )
+    return edit if once else replace(edit, also=(lambda completion: completion,))
 
 
 @_other(

@@ -48,7 +48,7 @@ def _finished(chat: Chat, choose: Choose, *, calls: bool = False) -> tuple[Choic
 @_other(
     "finish_reason_other",
     "ends an answer that has tool calls with stop, or another word",
-    right="gives the calls all the same, and the word as the finish reason; or gives a typed error",
+    right="gives the calls all the same, and the word as the finish reason, or tool_calls; or gives a typed error",
     sources=["googleapis/python-genai#2868", "strands-agents/harness-sdk#1827", "strands-agents/harness-sdk#3206",
              "vercel/workflow#1387", "open-webui/computer#224"],
 )  # fmt: skip
@@ -63,7 +63,8 @@ def finish_reason_other(chat: Chat, choose: Choose) -> Edit:
             part.entry["finish_reason"] = word
             chat.touch(part.number)
     expected = with_choice(choice.index, lambda one: replace(one, finish_reason=word))
-    return chat.edit(f"ended an answer with tool calls with {word}", expected)
+    edit = chat.edit(f"ended an answer with tool calls with {word}", expected)
+    return replace(edit, also=(lambda completion: completion,))
 
 
 @_other(

@@ -106,6 +106,7 @@ class Edit:
         said: what was changed, in words.
         before, after: numbers of the events concerned, in the stream before and after it.
         expected: makes the sensible result out of the original's, where it is another; None where it is the same.
+        also: make further results that are as sensible, where what the server meant cannot be known.
     """
 
     stream: Stream
@@ -113,6 +114,7 @@ class Edit:
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     expected: Callable[[Any], Any] | None = None
+    also: tuple[Callable[[Any], Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,39 @@ def test_the_sensible_result_of_a_dialect_may_be_another_than_the_old_one() -> N
     assert ("reference", "silently changes the result") == verdict(JUDGE.baseline, Class.DIALECT, expected=stop)
 
 
+def test_where_two_results_are_as_sensible_either_will_do() -> None:
+    def stop(completion: Completion) -> Completion:
+        return replace(completion, choices=(replace(completion.choices[0], finish_reason="stop"),))
+
+    def judged(reason: str, also: Any) -> Any:
+        outcome = Outcome(value={**MESSAGE, "finish_reason": reason})
+        return JUDGE.wrong(outcome, BODY, Class.DIALECT, stop, "message", also)
+
+    assert None is judged("stop", ()) is judged("stop", [lambda one: one]) is judged("tool_calls", [lambda one: one])
+    assert None is not judged("tool_calls", ())
+    assert None is not judged("length", [lambda one: one])
+
+
+def test_a_result_that_says_it_is_incomplete_is_as_good_as_a_typed_error() -> None:
+    partial = Outcome(value={"content": "hel", "tool_calls": [], "complete": False})
+    assert [None, None] == [verdict(partial, kind) for kind in (Class.DIALECT, Class.FAULT)]
+    assert None is not verdict(partial, Class.PRESERVING)
+
+
+def test_any_id_that_a_strange_stream_names_will_do_and_one_that_it_does_not_name_will_not() -> None:
+    reference = Reference(replace(COMPLETION, id="one"), "", (), "openai_chat", frozenset({"id"}))
+    judge = Judge(Outcome(value={**MESSAGE, "id": "one"}), BODY, reference, trusted=True)
+    body = BODY + b'{"id":"one"}{"id": "two"}'
+
+    def judged(identity: str) -> Any:
+        outcome = Outcome(value={**MESSAGE, "id": identity})
+        return judge.wrong(outcome, body, Class.DIALECT, None, "message")
+
+    assert None is judged("one") is judged("two")
+    assert None is not judged("onetwo")
+    assert None is not judged("")
+
+
 def test_what_a_target_does_not_report_is_not_compared() -> None:
     content_only = Judge(Outcome(value={"content": "hello"}), BODY, JUDGE.reference, trusted=True)
     assert None is verdict(Outcome(value={"content": "hello"}), Class.DIALECT, content_only)
