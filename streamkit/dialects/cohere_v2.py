@@ -145,7 +145,7 @@ class Accumulator(EventAccumulator):
             raise provider_error(payload)
         if isinstance(kind, str) and kind in _KNOWN:
             self._payload(kind, payload)
-        elif payload and kind not in _KEEP_ALIVE:
+        elif payload and not (isinstance(kind, str) and kind in _KEEP_ALIVE):
             self._unknown.append(payload)
 
     def _payload(self, kind: str, payload: dict[str, Any]) -> None:

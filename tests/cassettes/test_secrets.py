@@ -216,9 +216,9 @@ def test_no_recording_of_others_gives_an_alarm() -> None:
 def test_hostile_bodies_take_linear_time(unit: str) -> None:
     def seconds(size: int) -> float:
         data = (unit * (size // len(unit))).encode()
-        begun = time.perf_counter()
+        begun = time.process_time()
         find_secrets(data)
         spread_secrets(data, find_secrets)
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     assert seconds(2_000_000) < 40 * min(seconds(200_000) for _ in range(3)) + 0.5
