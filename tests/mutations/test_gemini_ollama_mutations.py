@@ -18,7 +18,7 @@ from streamkit.dialects.layout import Layout
 from streamkit.dialects.ollama import Ollama
 from streamkit.dialects.openai_completions import OpenAICompletions
 from streamkit.errors import DialectError
-from streamkit.mutations import gemini, gemini_faults, ollama, openai_completions
+from streamkit.mutations import framing, gemini, gemini_faults, ollama, openai_completions
 from streamkit.mutations.registry import Class, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -177,3 +177,17 @@ def test_what_is_not_all_payloads_is_made_no_array(after: bytes) -> None:
     with pytest.raises(Inapplicable, match="not all of it is payloads"):
         gemini.as_array.apply(stream_of(said("a", "STOP"), after=after))
     assert b"[" == gemini.as_array.apply(stream_of(said("a", "STOP"), after=b": hi\n\n")).stream.body()[:1]
+
+
+def test_two_payloads_in_one_say_what_both_said() -> None:
+    first = {**said("a"), "responseId": "r1", "usageMetadata": {"totalTokenCount": 3}, "x": [1]}
+    stream = stream_of(first, {**said("b", "STOP"), "responseId": "r2", "usageMetadata": None, "y": 2})
+    edit = gemini.merge_payloads.apply(stream)
+    assert 1 == len(edit.stream.payloads)
+    assert read("gemini", stream.body()) == read("gemini", edit.stream.body())
+
+
+@pytest.mark.parametrize("kind", [b"text", b"data: text"])
+def test_the_end_of_a_long_line_is_found_at_once(kind: bytes) -> None:
+    stream = Stream.of(Transcript(b"data: {}\n\n" + kind + b" " * 2_000_000, dialect="gemini"))
+    assert stream.body().replace(b"\n", b"\r\n") == framing.line_ends.apply(stream).stream.body()
