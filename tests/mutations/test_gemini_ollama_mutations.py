@@ -208,3 +208,13 @@ def test_what_comes_after_done_is_of_no_matter(one: Mutation, junk: tuple[int, .
                 before = read("openai_completions", stream.body())
                 after = read("openai_completions", edit.stream.body())
                 assert "" == why_unlawful(one.kind, before, after, edit.expected)
+
+
+def test_choices_are_sorted_only_where_each_payload_holds_one() -> None:
+    stream = Stream.of(of("openai_completions", COMPLETIONS[1]))
+    turns = openai_completions.choices_in_turn.apply(stream, (1,)).stream
+    assert read("openai_completions", stream.body()) == read("openai_completions", turns.body())
+    together = [openai_completions.choices_together.apply(one).stream for one in (stream, turns)]
+    for one in together:
+        with pytest.raises(Inapplicable, match="several choices"):
+            openai_completions.choices_in_turn.apply(one, (1,))
