@@ -67,9 +67,9 @@ def message_of(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
 
 
 def blocks_of(stream: Stream) -> list[Block]:
-    """Return the blocks that are opened and closed, in order of their stops."""
+    """Return the blocks that are opened and closed, and closed for good, in order of their stops."""
     starts: dict[Any, tuple[int, dict[str, Any], list[int]]] = {}
-    found = []
+    found, late = [], set()
     for number, payload in message_of(stream):
         kind, index = payload.get("type"), payload.get("index")
         if type(index) is not int:
@@ -78,10 +78,12 @@ def blocks_of(stream: Stream) -> list[Block]:
             starts[index] = (number, payload["content_block"], [])
         elif kind == "content_block_delta" and index in starts:
             starts[index][2].append(number)
+        elif kind == "content_block_delta":
+            late.add(index)
         elif kind == "content_block_stop" and index in starts:
             start, content, deltas = starts.pop(index)
             found.append(Block(index, start, tuple(deltas), number, content))
-    return found
+    return [block for block in found if block.index not in late]
 
 
 def need(found: list[Any], what: str) -> list[Any]:
@@ -129,7 +131,7 @@ def pieces_of(stream: Stream) -> list[tuple[int, str, str]]:
     found = []
     for number, payload in message_of(stream):
         delta = payload.get("delta")
-        if payload.get("type") == "content_block_delta" and isinstance(delta, dict):
+        if payload.get("type") == "content_block_delta" and isinstance(delta, dict) and len(payload) == 3:
             name = TEXTS.get(str(delta.get("type")))
             if name is not None and len(delta) == 2 and isinstance(delta.get(name), str):
                 found.append((number, name, delta[name]))

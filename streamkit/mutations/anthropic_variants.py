@@ -23,6 +23,7 @@ from streamkit.mutations.anthropic_parts import (
     of_type,
     ordered,
     payload_of,
+    pieces_of,
     rewritten,
     stopped,
     without,
@@ -90,9 +91,16 @@ def index_gaps(stream: Stream, choose: Choose) -> Edit:
 def input_at_start(stream: Stream, choose: Choose) -> Edit:
     """Give the input at the start, and leave out the deltas or keep them."""
     found = []
+    pieces = {number: text for number, _, text in pieces_of(stream)}
     for block in blocks_of(stream):
-        text = "".join(payload_of(stream, number)["delta"].get("partial_json") or "" for number in block.deltas)
-        if block.is_call and text.strip() and argument_problem(text) is None and json.loads(text):
+        text = "".join(pieces.get(number, "") for number in block.deltas)
+        if (
+            block.is_call
+            and pieces.keys() >= set(block.deltas)
+            and text.strip()
+            and argument_problem(text) is None
+            and json.loads(text)
+        ):
             found.append((block, text))
     block, text = choose.of(need(found, "call with arguments"))
     given = json.loads(text)
@@ -217,7 +225,8 @@ def no_message_stop(stream: Stream, choose: Choose) -> Edit:
     last = _end(stream)
     stops = [number for number in of_type(stream, "message_stop") if number > last]
     need(stops, "message_stop after its stop reason")
-    fields = set(payload_of(stream, stops[0])) - {"type"}
+    before = [payload for n, payload in stream.payloads if n <= last and "message" in str(payload.get("type"))]
+    fields = set(payload_of(stream, stops[0])).difference(*before)
 
     def expected(completion: Completion) -> Completion:
         return replace(completion, extra={k: v for k, v in completion.extra.items() if k not in fields})

@@ -77,7 +77,7 @@ def echoed_token(chat: Chat, choose: Choose) -> Edit:
     first = choose(2) == 0
     choice = found[0][0].choice
     mine = [part for part, _ in found if part.choice == choice]
-    if len({part.number for part in mine}) < len(mine):
+    if len({part.number for part in chat.of(choice)}) < len(chat.of(choice)):
         raise Inapplicable("a payload has two entries of the choice")
     part = mine[0] if first else mine[choose(len(mine))]
     payloads = [part.like(content=piece) for piece in pieces]

@@ -172,8 +172,14 @@ def merge_payloads(stream: Stream, choose: Choose) -> Edit:
         and parts_of(second["candidates"][0])
     ]
     one, two = choose.of(need(pairs, "two payloads that can be joined"))
-    payload = payload_of(stream, two)
-    parts = [*parts_of(payload_of(stream, one)["candidates"][0]), *parts_of(payload["candidates"][0])]
+    first, second = payload_of(stream, one), payload_of(stream, two)
+    later = {
+        key: value
+        for key, value in second.items()
+        if first.get(key) is None or (value is not None and key not in ("responseId", "modelVersion", "createTime"))
+    }
+    payload = {**first, **later}  # what either says is said: of these three the first counts, of all else the last
+    parts = [*parts_of(first["candidates"][0]), *parts_of(second["candidates"][0])]
     payload["candidates"][0]["content"]["parts"] = parts
     made = changed(stream.replaced(one), one, payload)
     return Edit(made, f"events {one} and {two} in one", (one, two), (one,))

@@ -103,8 +103,8 @@ def choices_together(stream: Stream, choose: Choose) -> Edit:
     ]  # fmt: skip
     one, first, two, second = choose.of(_need(pairs, "two choices side by side"))
     both = [*first["choices"], *second["choices"]]
-    second["choices"] = choose.of([both, both[::-1]])
-    return Edit(_put(stream.replaced(one), one, second), f"events {one} and {two} in one", (one, two), (one,))
+    payload = {**first, **second, "choices": choose.of([both, both[::-1]])}
+    return Edit(_put(stream.replaced(one), one, payload), f"events {one} and {two} in one", (one, two), (one,))
 
 
 @mutation(
@@ -119,6 +119,10 @@ def choices_in_turn(stream: Stream, choose: Choose) -> Edit:
     ordered = sorted(single, key=lambda one: one[1]["choices"][0].get("index") or 0, reverse=backwards)
     if len({payload["choices"][0].get("index") for _, payload in single}) < 2:
         raise Inapplicable("it has one choice")
+    if len(single) < sum(bool(payload.get("choices")) for _, payload in stream.payloads):
+        raise Inapplicable("a payload holds several choices")
+    if sum(bool(payload.get("usage")) for _, payload in single) > 1:
+        raise Inapplicable("of several counts of usage the last one must stay the last")
     events = list(stream.events)
     for place, (number, _) in zip(numbers, ordered, strict=True):
         events[place] = stream.events[number]

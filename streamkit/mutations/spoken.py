@@ -7,6 +7,7 @@ pieces (Responses) has it changed there as well.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -144,8 +145,10 @@ def runs(stream: Stream) -> tuple[Completion, list[Run]]:
             if type(index) is int and isinstance(holder.get(key), str):
                 run = found.setdefault((what, index), Run(what, index))
                 run.pieces.append(Piece(number, payload, holder, key))
-    said = [run.text for run in found.values()]  # of two runs that say the same, the whole may stand for either
-    kept = [run for run in found.values() if run.text and said.count(run.text) == 1 and _is_all(run, completion)]
+    said = Counter(run.text for run in found.values())  # of two runs that say the same, the whole may stand for either
+    calls = Counter(call.arguments for choice in completion.choices for call in choice.tool_calls)
+    once = [run for run in found.values() if said[run.text] == 1 and calls[run.text] < 2]
+    kept = [run for run in once if run.text and _is_all(run, completion)]
     if not kept:
         raise Inapplicable("no text of it comes in deltas and nowhere else")
     return completion, kept

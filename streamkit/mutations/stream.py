@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
@@ -140,8 +140,9 @@ class Stream:
 
     @property
     def payloads(self) -> list[tuple[int, Any]]:
-        """The events that hold a JSON object, as (number of the event, object)."""
-        return [(n, payload) for n, event in enumerate(self.events) if isinstance(payload := event.payload, dict)]
+        """The events that hold a JSON object, as (number of the event, object); none behind `[DONE]`."""
+        read = takewhile(lambda numbered: not numbered[1].done, enumerate(self.events))
+        return [(number, payload) for number, event in read if isinstance(payload := event.payload, dict)]
 
     def body(self) -> bytes:
         """Return the bytes."""

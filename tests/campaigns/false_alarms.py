@@ -162,6 +162,8 @@ def main(words: Sequence[str] | None = None) -> int:
     for number, (job, one) in enumerate(tallies(plan, todo, options.jobs), 1):
         by_dialect.setdefault(job.dialect, Tally()).add(one)
         done += job.size
+        for alarm in one.alarms:
+            print(f"{alarm.token}\n    {alarm.why}", file=sys.stderr)
         now = time.monotonic()
         if now - last > 10 or number == len(todo):
             last = now

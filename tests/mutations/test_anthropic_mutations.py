@@ -11,7 +11,7 @@ from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.anthropic_messages import AnthropicMessages, Reader
 from streamkit.dialects.layout import Layout
 from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError
-from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants, jsontext
+from streamkit.mutations import anthropic_faults, anthropic_messages, anthropic_variants, jsontext, other_added
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -265,6 +265,25 @@ def test_usage_that_comes_early_is_smaller() -> None:
     edit = apply("messages_two_message_deltas", "text")
     counts = [p["usage"]["output_tokens"] for _, p in edit.stream.payloads if p["type"] == "message_delta"]
     assert [4, 9] == counts
+
+
+def test_a_block_with_a_delta_behind_its_stop_is_not_moved() -> None:
+    late = MUTATIONS["messages_delta_after_stop"].apply(stream_of("calls")).stream
+    assert isinstance(outcome(late.body()), PayloadError)
+    for name in ("messages_interleaved", "messages_blocks_out_of_order", "messages_merge_deltas"):
+        for edit in edits(MUTATIONS[name], late, most=20):
+            assert isinstance(outcome(edit.stream.body()), PayloadError), (name, edit.said)
+
+
+@pytest.mark.parametrize(
+    "name", ["messages_merge_deltas", "messages_input_at_start", "messages_no_message_stop", "messages_split_delta"]
+)
+def test_what_further_fields_say_is_not_lost(name: str) -> None:
+    base = other_added.unknown_fields_of_events.apply(stream_of("calls"))
+    original = outcome(base.stream.body())
+    assert isinstance(original, Completion)
+    for edit in edits(MUTATIONS[name], base.stream, most=20):
+        check(MUTATIONS[name], edit, original)
 
 
 def test_only_the_first_of_several_messages_is_edited() -> None:

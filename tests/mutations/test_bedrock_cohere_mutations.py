@@ -202,3 +202,13 @@ def test_data_that_are_no_utf8_stay_so_where_the_names_of_events_go() -> None:
     assert edit.stream.body().count(b"event:") == sum(event.lossy for event in stream.events) == 1
     with pytest.raises(PayloadError):
         read(CohereV2(), edit.stream.body())
+
+
+def test_what_earlier_messages_said_too_stays_where_the_metadata_go() -> None:
+    stream = stream_of(BedrockConverse())
+    found, _ = bedrock_converse.parts(stream)
+    raws = [part.saying({**part.payload, "novelty": 1}) for part in found]
+    base = bedrock_converse.edited(stream, raws, "an unknown field everywhere").stream
+    edit = bedrock_converse.no_metadata.apply(base)
+    check(BedrockConverse(), bedrock_converse.no_metadata, base, edit)
+    assert 1 == read(BedrockConverse(), edit.stream.body()).extra["novelty"]

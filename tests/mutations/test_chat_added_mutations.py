@@ -10,7 +10,7 @@ from skhelpers.mutated import nothing_finished, of_modules
 from streamkit.cassettes import library
 from streamkit.completion import Completion
 from streamkit.errors import DialectError
-from streamkit.mutations import chat_added, chat_echo
+from streamkit.mutations import chat_added, chat_choices, chat_echo
 from streamkit.mutations.registry import Class, Edit, Inapplicable, Mutation
 from streamkit.mutations.stream import Stream
 
@@ -118,6 +118,12 @@ def test_the_same_delta_twice_in_a_row_is_what_the_text_says() -> None:
 def test_a_token_that_equals_all_the_text_so_far_is_appended() -> None:
     assert "hahahello you" == read(chat_echo.echoed_token.apply(TALK).stream).content
     assert "hellohaha you" == read(chat_echo.echoed_token.apply(TALK, (0, 1)).stream).content
+
+
+def test_an_echo_stands_in_no_payload_with_two_entries_of_its_choice() -> None:
+    twice = chat_choices.duplicate_choice.apply(TALK).stream
+    with pytest.raises(Inapplicable, match="two entries"):
+        chat_echo.echoed_token.apply(twice)
 
 
 def test_done_does_not_make_a_half_call_whole() -> None:

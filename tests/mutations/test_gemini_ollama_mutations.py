@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skhelpers.mutated import why_unlawful
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.gemini import Gemini
@@ -18,8 +19,8 @@ from streamkit.dialects.layout import Layout
 from streamkit.dialects.ollama import Ollama
 from streamkit.dialects.openai_completions import OpenAICompletions
 from streamkit.errors import DialectError
-from streamkit.mutations import gemini, gemini_faults, ollama, openai_completions
-from streamkit.mutations.registry import Class, Inapplicable, Mutation
+from streamkit.mutations import frames, framing, gemini, gemini_faults, ollama, openai_completions
+from streamkit.mutations.registry import Class, Inapplicable, Mutation, mutations
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
 
@@ -177,3 +178,43 @@ def test_what_is_not_all_payloads_is_made_no_array(after: bytes) -> None:
     with pytest.raises(Inapplicable, match="not all of it is payloads"):
         gemini.as_array.apply(stream_of(said("a", "STOP"), after=after))
     assert b"[" == gemini.as_array.apply(stream_of(said("a", "STOP"), after=b": hi\n\n")).stream.body()[:1]
+
+
+def test_two_payloads_in_one_say_what_both_said() -> None:
+    first = {**said("a"), "responseId": "r1", "usageMetadata": {"totalTokenCount": 3}, "x": [1]}
+    stream = stream_of(first, {**said("b", "STOP"), "responseId": "r2", "usageMetadata": None, "y": 2})
+    edit = gemini.merge_payloads.apply(stream)
+    assert 1 == len(edit.stream.payloads)
+    assert read("gemini", stream.body()) == read("gemini", edit.stream.body())
+
+
+@pytest.mark.parametrize("kind", [b"text", b"data: text"])
+def test_the_end_of_a_long_line_is_found_at_once(kind: bytes) -> None:
+    stream = Stream.of(Transcript(b"data: {}\n\n" + kind + b" " * 2_000_000, dialect="gemini"))
+    assert stream.body().replace(b"\n", b"\r\n") == framing.line_ends.apply(stream).stream.body()
+
+
+COMPLETIONS_ONLY = [one for one in mutations(dialect="openai_completions") if one.dialects]
+
+
+@pytest.mark.parametrize("junk", [(0,), (0, 1), (1,), (2,), (3,)])
+@pytest.mark.parametrize("one", COMPLETIONS_ONLY, ids=lambda one: one.name)
+def test_what_comes_after_done_is_of_no_matter(one: Mutation, junk: tuple[int, ...]) -> None:
+    for transcript in (of("openai_completions", made) for made in COMPLETIONS):
+        stream = frames.junk_after_done.apply(Stream.of(transcript), junk).stream
+        for numbers in one.variants(stream, 4):
+            with suppress(Inapplicable):
+                edit = one.apply(stream, numbers)
+                before = read("openai_completions", stream.body())
+                after = read("openai_completions", edit.stream.body())
+                assert "" == why_unlawful(one.kind, before, after, edit.expected)
+
+
+def test_choices_are_sorted_only_where_each_payload_holds_one() -> None:
+    stream = Stream.of(of("openai_completions", COMPLETIONS[1]))
+    turns = openai_completions.choices_in_turn.apply(stream, (1,)).stream
+    assert read("openai_completions", stream.body()) == read("openai_completions", turns.body())
+    together = [openai_completions.choices_together.apply(one).stream for one in (stream, turns)]
+    for one in together:
+        with pytest.raises(Inapplicable, match="several choices"):
+            openai_completions.choices_in_turn.apply(one, (1,))

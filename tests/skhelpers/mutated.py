@@ -79,7 +79,7 @@ def why_unlawful(
         expected: makes the sensible completion out of the original's; None where it is the same.
     """
     if kind is Class.FAULT:
-        return _after_a_fault(before, after)
+        return _after_a_fault(before, after, expected)
     if isinstance(before, DialectError):
         return _after_an_error(kind, before, after, expected)
     if isinstance(after, DialectError):
@@ -90,14 +90,19 @@ def why_unlawful(
     return "" if wanted == after else _told(wanted, after)
 
 
-def _after_a_fault(before: Completion | DialectError, after: Completion | DialectError) -> str:
+def _after_a_fault(
+    before: Completion | DialectError,
+    after: Completion | DialectError,
+    expected: Callable[[Completion], Completion] | None,
+) -> str:
     if isinstance(after, DialectError):
         return "" if nothing_finished(after.partial) else "what came before the fault looks finished"
     if isinstance(before, DialectError):
         return f"the original is {type(before).__name__}, and this a completion"
     if after.ended and all(whole for _, _, whole in _calls(after)):
         return "the fault is not noticed"
-    made_up = [call for call in _calls(after) if call[2] and call not in _calls(before)]
+    known = _calls(before) + (_calls(expected(before)) if expected is not None else [])  # a text may be put in before
+    made_up = [call for call in _calls(after) if call[2] and call not in known]
     return f"calls that were not there may be executed: {made_up}" if made_up else ""
 
 
