@@ -249,18 +249,18 @@ class Planted:
     where: str | None = None
 
 
-_ALL = ("boston_weather", "synthetic_multibyte_text", "synthetic_parallel_calls_crlf")
-_MULTIBYTE = _ALL[1:]
+ALL = ("boston_weather", "synthetic_multibyte_text", "synthetic_parallel_calls_crlf")
+_MULTIBYTE = ALL[1:]
 
 BROKEN = (
     Planted(Utf8PerChunk, _MULTIBYTE, 1, "utf8"),
     Planted(Utf8OneCarry, ("synthetic_multibyte_text",), 2, "utf8"),
     Planted(LosesCR, ("synthetic_parallel_calls_crlf",), 1, "crlf"),
     Planted(CountsCRLFTwice, ("synthetic_parallel_calls_crlf",), 1, "crlf"),
-    Planted(JsonPerChunk, _ALL, 1),
-    Planted(DoneInChunk, _ALL, 1, "done"),
-    Planted(StripsNewline, _ALL, 1),
-    Planted(FailsOnBlankChunk, _ALL, 2),
-    Planted(TextDecoder, _ALL, 1),
-    Planted(FirstEventOnly, _ALL, 0),
+    Planted(JsonPerChunk, ALL, 1),
+    Planted(DoneInChunk, ALL, 1, "done"),
+    Planted(StripsNewline, ALL, 1),
+    Planted(FailsOnBlankChunk, ALL, 2),
+    Planted(TextDecoder, ALL, 1),
+    Planted(FirstEventOnly, ALL, 0),
 )

@@ -377,8 +377,8 @@ class ChatParser:
         message = {
             "role": state.role or "assistant",
             "content": self.joined_text(state.content),
-            "refusal": state.refusal,
-            "reasoning": next(iter(state.reasoning.values()), ""),
+            "refusal": self.joined_text(state.refusal),
+            "reasoning": self.joined_text(next(iter(state.reasoning.values()), "")),
             "tool_calls": [self.built_call(call) for call in calls],
             "function_call": state.function,
         }

@@ -354,7 +354,10 @@ PLANTED = (
     Planted(GoesOnAtASecondMessageStart, "messages_started_over", ONE),
     Planted(TakesAnyDeltaInAnyBlock, "messages_text_for_a_call", ONE),
     Planted(
-        DropsABackslashAtTheEndOfAFragment, "messages_escape_cuts", TWO, ("messages_split_delta",),
+        DropsABackslashAtTheEndOfAFragment,
+        "messages_escape_cuts",
+        TWO,
+        ("messages_split_delta",),
         "both cut a fragment after a backslash",
     ),  # fmt: skip
     Planted(LooksForTheKeyOfCitations, "messages_nulls", ONE),
