@@ -183,7 +183,12 @@ class Gemini:
 
     def result(self) -> Json:
         choices = [
-            {"index": index, "content": paired("".join(one.texts)), "tool_calls": one.calls, "finish_reason": one.finish}
+            {
+                "index": index,
+                "content": paired("".join(one.texts)),
+                "tool_calls": one.calls,
+                "finish_reason": one.finish,
+            }
             for index, one in sorted(self.candidates.items())
         ]
         return {"choices": choices, "usage": self.usage}

@@ -149,7 +149,10 @@ TWO = "cohere_v2/synthetic_plan_and_calls"
 
 PLANTED = (
     Planted(
-        GivesTheFinishReasonAtDone, "cohere_no_done", ONE, ("done_absent", "done_spelling"),
+        GivesTheFinishReasonAtDone,
+        "cohere_no_done",
+        ONE,
+        ("done_absent", "done_spelling", "unterminated_last_event"),
         "all end without a [DONE] that is written so",
     ),  # fmt: skip
     Planted(KnowsEventsByTheirNames, "cohere_no_event_names", ONE),

@@ -241,7 +241,9 @@ PLANTED = (
     Planted(PassesOverPartialArguments, "gemini_streamed_arguments", ONE),
     Planted(TakesWhatIsNoTextForACall, "gemini_unknown_part", ONE),
     Planted(
-        NeedsNoBracket, "gemini_array_cut", ARRAY,
+        NeedsNoBracket,
+        "gemini_array_cut",
+        ARRAY,
         ("gemini_cut", "gemini_no_finish_reason", "truncate", "truncate_inside", "error_event"),
         "all leave an array without a finish reason",
     ),  # fmt: skip

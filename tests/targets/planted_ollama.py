@@ -145,14 +145,20 @@ PLANTED = (
     Planted(TakesOneCallALine, "ollama_calls_together", TWO),
     Planted(TakesAnEmptyLineForTheEndOfTheText, "ollama_empty_line", ONE),
     Planted(
-        TakesOneTokenALine, "ollama_merge_lines", ONE, ("framing_in_deltas", "separators_in_deltas"),
+        TakesOneTokenALine,
+        "ollama_merge_lines",
+        ONE,
+        ("framing_in_deltas", "separators_in_deltas"),
         "each sends a line with more than one word",
     ),  # fmt: skip
     Planted(PutsBlanksBetweenTheTextsOfLines, "ollama_split_text", ONE),
     Planted(TakesTextForNoArguments, "ollama_arguments_as_text", ONE),
     Planted(NeedsCounts, "ollama_no_counts", ONE),
     Planted(
-        FindsCallsByTheirIndex, "ollama_one_index", ONE, ("ollama_second_call",),
+        FindsCallsByTheirIndex,
+        "ollama_one_index",
+        ONE,
+        ("ollama_second_call",),
         "both send two calls with one index",
     ),  # fmt: skip
     Planted(TakesDoneForStop, "ollama_done_reason", ONE),
@@ -168,7 +174,10 @@ PLANTED = (
     Planted(TakesCountsForTheEnd, "ollama_never_done", ONE),
     Planted(NeedsArguments, "ollama_no_arguments", ONE),
     Planted(
-        TakesTheCallsOfTheFirstLine, "ollama_second_call", ONE, ("ollama_calls_apart",),
+        TakesTheCallsOfTheFirstLine,
+        "ollama_second_call",
+        ONE,
+        ("ollama_calls_apart",),
         "both send a call in a line after that of another",
     ),  # fmt: skip
     Planted(TakesThinkingForText, "ollama_thinking_first", ONE),

@@ -309,17 +309,26 @@ PLANTED = (
     Planted(FindsItemsByTheirId, "responses_other_item_ids", ONE),
     Planted(NeedsSequenceNumbers, "responses_sequence_numbers", ONE),
     Planted(
-        TakesArgumentsFromDeltasAlone, "responses_arguments_at_once", ONE,
-        ("responses_second_call", "responses_terminal_alone"), "each sends the arguments of a call whole, and no delta",
+        TakesArgumentsFromDeltasAlone,
+        "responses_arguments_at_once",
+        ONE,
+        ("responses_second_call", "responses_terminal_alone"),
+        "each sends the arguments of a call whole, and no delta",
     ),  # fmt: skip
     Planted(NeedsTheItemBeforeItsDeltas, "responses_delta_before_item", ONE),
     Planted(TakesAFilteredAnswerForAWholeOne, "responses_incomplete", ONE),
     Planted(
-        RepairsArguments, "responses_incomplete_arguments", ONE, ("responses_half_arguments",),
+        RepairsArguments,
+        "responses_incomplete_arguments",
+        ONE,
+        ("responses_half_arguments",),
         "both leave half of a call's arguments",
     ),  # fmt: skip
     Planted(
-        TakesTheFirstItemForTheMessage, "responses_item_before", ONE, ("responses_reasoning_first",),
+        TakesTheFirstItemForTheMessage,
+        "responses_item_before",
+        ONE,
+        ("responses_reasoning_first",),
         "both put an item of another kind first",
     ),  # fmt: skip
     Planted(TrustsDeltasMoreThanTheWhole, "responses_lost_delta", ONE),
@@ -339,11 +348,17 @@ PLANTED = (
     Planted(KeepsTheLastCall, "responses_second_call", ONE),
     Planted(KnowsAnnouncedItemsAlone, "responses_terminal_alone", ONE),
     Planted(
-        TakesTextFromDeltasAlone, "responses_text_at_once", ONE, ("responses_terminal_alone",),
+        TakesTextFromDeltasAlone,
+        "responses_text_at_once",
+        ONE,
+        ("responses_terminal_alone",),
         "both send a text whole, and no delta of it",
     ),  # fmt: skip
     Planted(
-        HandsOutFinishedItems, "responses_unfinished_items", ONE, ("responses_terminal_alone", "responses_text_at_once"),
+        HandsOutFinishedItems,
+        "responses_unfinished_items",
+        ONE,
+        ("responses_terminal_alone", "responses_text_at_once"),
         "none of them says of an item, before the end, that it is finished",
     ),  # fmt: skip
 )
