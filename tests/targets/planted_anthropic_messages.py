@@ -238,7 +238,7 @@ class DropsDeltasOfUnknownBlocks(Messages):
     def block(self, index: object, payload: Json) -> Block:
         if index in self.blocks:
             return super().block(index, payload)
-        kind = {"text_delta": "text", "input_json_delta": "tool_use"}.get((payload.get("delta") or {}).get("type"))
+        kind = {"text_delta": "text"}.get(str((payload.get("delta") or {}).get("type")), "tool_use")
         return Block(-1, {"type": kind})
 
 
@@ -340,14 +340,14 @@ PLANTED = (
         ONE,
         ("messages_index_gaps", "messages_strange_index", "messages_no_block_start"),
         "in each of them the index of a block is not the number of blocks before it",
-    ),  # fmt: skip
+    ),
     Planted(
         RepairsArguments,
         "messages_cut_arguments",
         ONE,
         ("messages_half_arguments",),
         "both leave half of a call's arguments",
-    ),  # fmt: skip
+    ),
     Planted(TakesDoneForAFinishReason, "messages_done", ONE),
     Planted(CountsTheBlocks, "messages_index_gaps", ONE),
     Planted(JoinsInputOfStartAndDeltas, "messages_input_at_start", ONE),
@@ -359,14 +359,14 @@ PLANTED = (
         ONE,
         ("messages_server_tool_first", "messages_thinking_first"),
         "each sends a block that is neither text nor a call",
-    ),  # fmt: skip
+    ),
     Planted(
         DropsDeltasOfUnknownBlocks,
         "messages_strange_index",
         ONE,
         ("messages_no_block_start",),
         "both send a delta for a block that nobody opened",
-    ),  # fmt: skip
+    ),
     Planted(TakesClosedBlocksForAnEnd, "messages_cut", ONE, _ENDS, _WHY_ENDS),
     Planted(DropsDeltasOfClosedBlocks, "messages_delta_after_stop", ONE),
     Planted(LogsErrors, "messages_error", ONE),
@@ -378,7 +378,7 @@ PLANTED = (
         ONE,
         ("messages_strange_index",),
         "both send a delta for a block that nobody opened",
-    ),  # fmt: skip
+    ),
     Planted(SkipsBlocksOfNoMessage, "messages_no_message_start", ONE),
     Planted(GoesOnAtASecondMessageStart, "messages_started_over", ONE),
     Planted(TakesAnyDeltaInAnyBlock, "messages_text_for_a_call", ONE),
@@ -388,7 +388,7 @@ PLANTED = (
         TWO,
         ("messages_split_delta",),
         "both cut a fragment after a backslash",
-    ),  # fmt: skip
+    ),
     Planted(LooksForTheKeyOfCitations, "messages_nulls", ONE),
     Planted(TakesAnyTextInADelta, "messages_beside_text", ONE),
     Planted(MarksCallsByTheStopReason, "messages_half_arguments", ONE),
