@@ -65,7 +65,7 @@ def _fragments(*texts: str) -> list[Json]:
 
 
 def _message(name: str, *blocks: list[Json]) -> Transcript:
-    message = {
+    message: Json = {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "synthetic", "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 61, "output_tokens": 1},
     }  # fmt: skip
@@ -213,7 +213,7 @@ _IDENTITY = {"modelVersion": "synthetic", "responseId": "synthetic"}
 
 
 def _answer(*payloads: list[Json]) -> list[Json]:
-    counted = [{}] * (len(payloads) - 1) + [{"usageMetadata": _USAGE}]
+    counted: list[Json] = [{}] * (len(payloads) - 1) + [{"usageMetadata": _USAGE}]
     return [{"candidates": one, **usage, **_IDENTITY} for one, usage in zip(payloads, counted, strict=True)]
 
 
@@ -366,7 +366,7 @@ def _cohere() -> list[Transcript]:
         _cohere_chat(
             "text_with_citation", "COMPLETE",
             _said_by("content-start", {"content": {"type": "text", "text": ""}}, 0),
-            *(_said_by("content-delta", {"content": {"text": piece}}, 0) for piece in ("It will", " rain in São Paulo.")),
+            *(_said_by("content-delta", {"content": {"text": piece}}, 0) for piece in ("It will", " rain soon, é.")),
             {"type": "content-end", "index": 0},
             _said_by("citation-start", {"citations": citation}, 0),
             {"type": "citation-end", "index": 0},

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from botocore.eventstream import EventStreamBuffer, ParserError
+from botocore.eventstream import EventStreamBuffer, ParserError  # type: ignore[import-untyped]  # ships no types
 
 from targets.broken import BrokenStream, CutOff, Refused
 from targets.frames import Json, cut_off, loads, paired

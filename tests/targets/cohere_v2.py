@@ -161,8 +161,11 @@ class Chat:
     def result(self) -> Json:
         calls = [self.made(call, paired("".join(call.fragments))) for _, call in sorted(self.calls.items())]
         return {
-            "content": paired(self.text), "tool_calls": calls, "finish_reason": self.finish, "citations": self.citations,
-        }  # fmt: skip
+            "content": paired(self.text),
+            "tool_calls": calls,
+            "finish_reason": self.finish,
+            "citations": self.citations,
+        }
 
 
 async def chat(chunks: AsyncIterable[bytes]) -> Json:
@@ -170,7 +173,7 @@ async def chat(chunks: AsyncIterable[bytes]) -> Json:
     made: Json = {"id": None, "finish_reason": None, "message": {"role": "assistant"}}
     content: list[Json] = []
     calls: dict[int, Json] = {}
-    once: set[tuple[str, Any]] = set()
+    once: set[tuple[Any, Any]] = set()
     async for name, data in blocks(chunks):
         if data.strip() == "[DONE]":
             break

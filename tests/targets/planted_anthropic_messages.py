@@ -7,7 +7,7 @@ from typing import Any
 
 from targets.anthropic_messages import Block, Messages
 from targets.broken import BrokenStream, Refused
-from targets.frames import Json
+from targets.frames import Json, paired
 from targets.planting import Planted
 
 # -- deltas and blocks in other pieces
@@ -158,7 +158,7 @@ class CountsTheBlocks(Messages):
 class JoinsInputOfStartAndDeltas(Messages):
     def arguments(self, block: Block) -> str:
         given = block.start.get("input")
-        return (self.dumped(given) if given else "") + "".join(block.fragments)
+        return (self.dumped(given) if given else "") + paired("".join(block.fragments))
 
 
 class HandsOutCallsAtMessageStop(Messages):
@@ -168,7 +168,7 @@ class HandsOutCallsAtMessageStop(Messages):
 
 class KeepsTextAtTheStopOfItsBlock(Messages):
     def content(self) -> str:
-        return "".join(block.text for block in self.ordered() if block.kind == "text" and block.closed)
+        return paired("".join(block.text for block in self.ordered() if block.kind == "text" and block.closed))
 
 
 class TakesWhatIsNoTextForACall(Messages):
@@ -219,7 +219,7 @@ class TakesToolsOfTheServerForItsOwn(Messages):
 
 class TakesThinkingForText(Messages):
     def content(self) -> str:
-        return "".join(block.text for block in self.ordered() if block.kind in ("text", "thinking"))
+        return paired("".join(block.text for block in self.ordered() if block.kind in ("text", "thinking")))
 
 
 class TakesNothingInText(Messages):
@@ -234,13 +234,12 @@ class TakesNothingInText(Messages):
 # -- broken streams
 
 
-class CountsFromTheEnd(Messages):
-    """Keeps the blocks in a list, where index -1 is the last of them."""
-
+class DropsDeltasOfUnknownBlocks(Messages):
     def block(self, index: object, payload: Json) -> Block:
-        if isinstance(index, int) and -len(self.blocks) <= index < 0:
-            return self.ordered()[index]
-        return super().block(index, payload)
+        if index in self.blocks:
+            return super().block(index, payload)
+        kind = {"text_delta": "text"}.get(str((payload.get("delta") or {}).get("type")), "tool_use")
+        return Block(-1, {"type": kind})
 
 
 class TakesClosedBlocksForAnEnd(Messages):
@@ -255,9 +254,10 @@ class TakesACallForAnEnd(Messages):
         return super().has_ended() or any(block.kind == "tool_use" for block in self.blocks.values())
 
 
-class AppendsToClosedBlocks(Messages):
-    def late(self, block: Block) -> None:
-        pass
+class DropsDeltasOfClosedBlocks(Messages):
+    def delta(self, block: Block, delta: Json) -> None:
+        if not block.closed:
+            super().delta(block, delta)
 
 
 class LogsErrors(Messages):
@@ -287,9 +287,17 @@ class OpensBlocksAtTheirFirstDelta(Messages):
         return super().block(index, payload)
 
 
-class NeedsNoMessageStart(Messages):
-    def check_begun(self) -> None:
+class SkipsBlocksOfNoMessage(Messages):
+    def take(self, kind: str, payload: Json) -> None:
+        if self.begun or not kind.startswith("content_block"):
+            super().take(kind, payload)
+
+    def message_delta(self, payload: Json) -> None:
+        super().message_delta(payload)
         self.begun = True
+
+    def check_begun(self) -> None:
+        pass
 
 
 class GoesOnAtASecondMessageStart(Messages):
@@ -297,8 +305,11 @@ class GoesOnAtASecondMessageStart(Messages):
         if not self.begun:
             super().start(payload)
 
-    def reopened(self, index: int) -> None:
-        pass
+    def open(self, index: object, start: Json) -> None:
+        before = self.blocks.pop(index, None) if isinstance(index, int) else None
+        super().open(index, start)
+        if before is not None and isinstance(index, int):
+            self.blocks[index].text = before.text
 
 
 class TakesAnyDeltaInAnyBlock(Messages):
@@ -308,7 +319,7 @@ class TakesAnyDeltaInAnyBlock(Messages):
 
 ONE = "anthropic_messages/synthetic_text_and_call"
 TWO = "anthropic_messages/synthetic_thinking_and_calls"
-_ENDS = ("truncate", "truncate_inside", "error_event")
+_ENDS = ("truncate", "truncate_inside", "error_event", "messages_cut", "messages_cut_call")
 _WHY_ENDS = "all end the body before the stop reason"
 
 PLANTED = (
@@ -327,19 +338,37 @@ PLANTED = (
         FindsBlocksByTheirPlace,
         "messages_blocks_out_of_order",
         ONE,
-        ("messages_index_gaps",),
-        "in both the index of a block is not the number of blocks before it",
-    ),  # fmt: skip
-    Planted(RepairsArguments, "messages_cut_arguments", ONE),
+        ("messages_index_gaps", "messages_strange_index", "messages_no_block_start"),
+        "in each of them the index of a block is not the number of blocks before it",
+    ),
+    Planted(
+        RepairsArguments,
+        "messages_cut_arguments",
+        ONE,
+        ("messages_half_arguments",),
+        "both leave half of a call's arguments",
+    ),
     Planted(TakesDoneForAFinishReason, "messages_done", ONE),
     Planted(CountsTheBlocks, "messages_index_gaps", ONE),
     Planted(JoinsInputOfStartAndDeltas, "messages_input_at_start", ONE),
     Planted(HandsOutCallsAtMessageStop, "messages_no_message_stop", ONE),
     Planted(KeepsTextAtTheStopOfItsBlock, "messages_unclosed_block", ONE),
-    Planted(TakesWhatIsNoTextForACall, "messages_unknown_block", ONE),
-    Planted(CountsFromTheEnd, "messages_strange_index", ONE),
+    Planted(
+        TakesWhatIsNoTextForACall,
+        "messages_unknown_block",
+        ONE,
+        ("messages_server_tool_first", "messages_thinking_first"),
+        "each sends a block that is neither text nor a call",
+    ),
+    Planted(
+        DropsDeltasOfUnknownBlocks,
+        "messages_strange_index",
+        ONE,
+        ("messages_no_block_start",),
+        "both send a delta for a block that nobody opened",
+    ),
     Planted(TakesClosedBlocksForAnEnd, "messages_cut", ONE, _ENDS, _WHY_ENDS),
-    Planted(AppendsToClosedBlocks, "messages_delta_after_stop", ONE),
+    Planted(DropsDeltasOfClosedBlocks, "messages_delta_after_stop", ONE),
     Planted(LogsErrors, "messages_error", ONE),
     Planted(NeedsAnObjectInAnError, "messages_error_text", ONE),
     Planted(KnowsErrorsByTheirName, "messages_error_without_name", ONE),
@@ -349,8 +378,8 @@ PLANTED = (
         ONE,
         ("messages_strange_index",),
         "both send a delta for a block that nobody opened",
-    ),  # fmt: skip
-    Planted(NeedsNoMessageStart, "messages_no_message_start", ONE),
+    ),
+    Planted(SkipsBlocksOfNoMessage, "messages_no_message_start", ONE),
     Planted(GoesOnAtASecondMessageStart, "messages_started_over", ONE),
     Planted(TakesAnyDeltaInAnyBlock, "messages_text_for_a_call", ONE),
     Planted(
@@ -359,13 +388,13 @@ PLANTED = (
         TWO,
         ("messages_split_delta",),
         "both cut a fragment after a backslash",
-    ),  # fmt: skip
+    ),
     Planted(LooksForTheKeyOfCitations, "messages_nulls", ONE),
     Planted(TakesAnyTextInADelta, "messages_beside_text", ONE),
     Planted(MarksCallsByTheStopReason, "messages_half_arguments", ONE),
     Planted(KeepsTheLastCall, "messages_second_call", ONE),
     Planted(TakesToolsOfTheServerForItsOwn, "messages_server_tool_first", ONE),
     Planted(TakesThinkingForText, "messages_thinking_first", ONE),
-    Planted(TakesACallForAnEnd, "messages_cut_call", ONE, (*_ENDS, "messages_cut"), _WHY_ENDS),
+    Planted(TakesACallForAnEnd, "messages_cut_call", ONE, _ENDS, _WHY_ENDS),
     Planted(TakesNothingInText, "framing_in_deltas", ONE),
 )

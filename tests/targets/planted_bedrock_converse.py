@@ -140,7 +140,7 @@ class ChecksPreludesAlone(Converse):
 
 class SkipsLineEndsBetweenMessages(Converse):
     def next_message(self) -> bytes:
-        while self.pending[:1] in (b"\r", b"\n"):
+        while self.pending.startswith((b"\r", b"\n")):
             del self.pending[:1]
         return super().next_message()
 
@@ -202,7 +202,7 @@ PLANTED = (
         ONE,
         ("not_a_stream",),
         "a few bytes that are no message are the beginning of one",
-    ),  # fmt: skip
+    ),
     Planted(RefusesUnknownFields, "bedrock_unknown_fields", ONE),
     Planted(TakesAFilteredAnswerForAWholeOne, "bedrock_stop_reason", ONE),
     Planted(LeavesHalvesApart, "bedrock_surrogate_halves", ONE),

@@ -152,9 +152,9 @@ PLANTED = (
         GivesTheFinishReasonAtDone,
         "cohere_no_done",
         ONE,
-        ("done_absent", "done_spelling"),
+        ("done_absent", "done_spelling", "unterminated_last_event"),
         "all end without a [DONE] that is written so",
-    ),  # fmt: skip
+    ),
     Planted(KnowsEventsByTheirNames, "cohere_no_event_names", ONE),
     Planted(LooksForTheKeyOfLogprobs, "cohere_null_fields", ONE),
     Planted(BeginsAnewAtAnEmptyFragment, "cohere_empty_arguments", TWO),

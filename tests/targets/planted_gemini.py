@@ -114,7 +114,7 @@ class PassesOverPartialArguments(Gemini):
 
 class TakesWhatIsNoTextForACall(Gemini):
     def other(self, part: Json) -> None:
-        part["functionCall"]  # noqa: B018 - the bug
+        part["functionCall"]
 
 
 class TakesTextForNoArguments(Gemini):
@@ -228,7 +228,7 @@ PLANTED = (
         TWO,
         ("gemini_split_text", "gemini_split_parts", "gemini_finish_alone"),
         "each sends a candidate by itself whose index is not 0",
-    ),  # fmt: skip
+    ),
     Planted(TakesAnEmptyTextForTheEnd, "gemini_empty_text", ONE),
     Planted(NeedsContentBesideTheFinishReason, "gemini_finish_alone", ONE),
     Planted(StopsAtTheFirstFinishReason, "gemini_finish_everywhere", ONE),
@@ -246,14 +246,14 @@ PLANTED = (
         ARRAY,
         ("gemini_cut", "gemini_no_finish_reason", "truncate", "truncate_inside", "error_event"),
         "all leave an array without a finish reason",
-    ),  # fmt: skip
+    ),
     Planted(
         TakesTextForAnEnd,
         "gemini_cut",
         ONE,
         ("truncate", "truncate_inside", "error_event"),
         "all end the body before the finish reason",
-    ),  # fmt: skip
+    ),
     Planted(PassesOverErrors, "gemini_error", ONE),
     Planted(TakesCallsForAnEnd, "gemini_no_finish_reason", ONE),
     Planted(TakesTextForNoArguments, "gemini_arguments_as_text", ONE),

@@ -150,7 +150,7 @@ PLANTED = (
         ONE,
         ("framing_in_deltas", "separators_in_deltas"),
         "each sends a line with more than one word",
-    ),  # fmt: skip
+    ),
     Planted(PutsBlanksBetweenTheTextsOfLines, "ollama_split_text", ONE),
     Planted(TakesTextForNoArguments, "ollama_arguments_as_text", ONE),
     Planted(NeedsCounts, "ollama_no_counts", ONE),
@@ -160,7 +160,7 @@ PLANTED = (
         ONE,
         ("ollama_second_call",),
         "both send two calls with one index",
-    ),  # fmt: skip
+    ),
     Planted(TakesDoneForStop, "ollama_done_reason", ONE),
     Planted(
         TakesCallsForAnEnd,
@@ -168,7 +168,7 @@ PLANTED = (
         ONE,
         ("truncate", "ollama_never_done"),
         "all end without done: true, after whole calls",
-    ),  # fmt: skip
+    ),
     Planted(TakesAnErrorForTheLastLine, "ollama_error_line", ONE),
     Planted(GoesOnAfterTheLastLine, "ollama_line_after_done", ONE),
     Planted(TakesCountsForTheEnd, "ollama_never_done", ONE),
@@ -179,7 +179,7 @@ PLANTED = (
         ONE,
         ("ollama_calls_apart",),
         "both send a call in a line after that of another",
-    ),  # fmt: skip
+    ),
     Planted(TakesThinkingForText, "ollama_thinking_first", ONE),
     Planted(SplitsLinesOfText, "separators_in_deltas", ONE),
 )

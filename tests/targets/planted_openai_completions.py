@@ -86,6 +86,13 @@ class TakesDoneForStop(Completions):
         super().close()
 
 
+class AddsUsageUp(Completions):
+    def count(self, payload: Json) -> None:
+        before = self.usage or {}
+        usage = payload.get("usage") or {}
+        self.usage = {key: count + before.get(key, 0) for key, count in usage.items()} or self.usage
+
+
 class LeavesHalvesApart(Completions):
     def whole(self, text: str) -> str:
         return text
@@ -108,10 +115,11 @@ PLANTED = (
         ONE,
         ("truncate", "truncate_inside", "error_event", "done_absent"),
         "all end the body before the finish reason",
-    ),  # fmt: skip
+    ),
     Planted(PassesOverErrors, "completions_error", ONE),
     Planted(NeedsAChoice, "completions_usage_added", TWO),
     Planted(KeepsTheFirstFinishReason, "completions_empty_payloads", ONE),
     Planted(TakesDoneForStop, "completions_no_finish_reason", ONE),
+    Planted(AddsUsageUp, "completions_usage_running", ONE),
     Planted(LeavesHalvesApart, "surrogate_halves_in_deltas", ONE),
 )

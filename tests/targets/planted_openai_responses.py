@@ -44,7 +44,7 @@ class TakesDoneForAFinishReason(Responses):
 class NeedsAnItemInEveryEvent(Responses):
     def unknown(self, payload: Json) -> None:
         if "response" not in payload:
-            payload["output_index"]  # noqa: B018 - the bug
+            payload["output_index"]
 
 
 class NeedsWholeItemsFromTheStart(Responses):
@@ -110,7 +110,7 @@ class TakesArgumentsFromDeltasAlone(Responses):
 
 class NeedsTheItemBeforeItsDeltas(Responses):
     def fragment(self, item: Item, fragment: str) -> None:
-        item.fields["call_id"]  # noqa: B018 - the bug
+        item.fields["call_id"]
         super().fragment(item, fragment)
 
 
@@ -303,7 +303,7 @@ PLANTED = (
         ONE,
         ("foreign_events",),
         "both are an event that the parser does not know, such as a keepalive",
-    ),  # fmt: skip
+    ),
     Planted(NeedsWholeItemsFromTheStart, "responses_bare_items", ONE),
     Planted(TakesTheOutputOfTheEndAlone, "responses_empty_output", ONE),
     Planted(FindsItemsByTheirId, "responses_other_item_ids", ONE),
@@ -314,7 +314,7 @@ PLANTED = (
         ONE,
         ("responses_second_call", "responses_terminal_alone"),
         "each sends the arguments of a call whole, and no delta",
-    ),  # fmt: skip
+    ),
     Planted(NeedsTheItemBeforeItsDeltas, "responses_delta_before_item", ONE),
     Planted(TakesAFilteredAnswerForAWholeOne, "responses_incomplete", ONE),
     Planted(
@@ -323,14 +323,14 @@ PLANTED = (
         ONE,
         ("responses_half_arguments",),
         "both leave half of a call's arguments",
-    ),  # fmt: skip
+    ),
     Planted(
         TakesTheFirstItemForTheMessage,
         "responses_item_before",
         ONE,
         ("responses_reasoning_first",),
         "both put an item of another kind first",
-    ),  # fmt: skip
+    ),
     Planted(TrustsDeltasMoreThanTheWhole, "responses_lost_delta", ONE),
     Planted(SkipsItemsOfNoResponse, "responses_no_created", ONE),
     Planted(TakesChatChunksForText, "responses_chat_chunk", ONE),
@@ -353,12 +353,12 @@ PLANTED = (
         ONE,
         ("responses_terminal_alone",),
         "both send a text whole, and no delta of it",
-    ),  # fmt: skip
+    ),
     Planted(
         HandsOutFinishedItems,
         "responses_unfinished_items",
         ONE,
         ("responses_terminal_alone", "responses_text_at_once"),
         "none of them says of an item, before the end, that it is finished",
-    ),  # fmt: skip
+    ),
 )
