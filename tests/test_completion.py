@@ -212,7 +212,8 @@ def test_what_had_come_when_a_stream_ended_early_is_the_beginning_of_the_answer(
 
 
 def test_the_error_of_an_early_end_tells_what_is_missing() -> None:
-    with pytest.raises(TruncatedStreamError, match=r"the stream ended early: no finish reason and no \[DONE\] came \(event 1 at byte"):
+    said = r"the stream ended early: no finish reason and no \[DONE\] came \(event 1 at byte"
+    with pytest.raises(TruncatedStreamError, match=said):
         read(delta(content="a"))
     with pytest.raises(TruncatedStreamError, match=r"ended early: to_openai\(partial=True\) gives what there is"):
         Completion().to_openai()
