@@ -10,9 +10,10 @@ from skhelpers.corpus import needs_corpus, recordings
 from skhelpers.mutated import edits, of_modules, outcome
 
 from streamkit import dialects
-from streamkit.completion import Completion
+from streamkit.completion import Choice, Completion, ToolCall
+from streamkit.dialects.layout import Layout
 from streamkit.errors import DialectError, UsageError
-from streamkit.mutations import spoken_text
+from streamkit.mutations import openai_responses, spoken_text
 from streamkit.mutations.registry import Inapplicable, Mutation
 from streamkit.mutations.spoken import DIALECTS
 from streamkit.mutations.stream import Stream
@@ -105,3 +106,13 @@ def test_a_stream_that_is_cut_off_is_left_alone() -> None:
     stream = streams("ollama")[0]
     with pytest.raises(Inapplicable, match="no whole answer"):
         spoken_text.separators_in_deltas.apply(stream.cut(1))
+
+
+def test_of_two_calls_that_say_the_same_neither_is_given_a_text() -> None:
+    calls = tuple(ToolCall(f"call_{n}", "add", '{"a":2,"b":"3"}', index=n, extra={"id": f"fc_{n}"}) for n in (0, 1))
+    answer = Completion((Choice(0, tool_calls=calls, finish_reason="completed"),), id="resp_1", model="m", ended=True)
+    stream = Stream.of(dialects.get("openai_responses").emit(answer, Layout()))
+    once = openai_responses.arguments_at_once.apply(stream).stream
+    for base in (stream, once):
+        with pytest.raises(Inapplicable):
+            spoken_text.separators_in_deltas.apply(base)
