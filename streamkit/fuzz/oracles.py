@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
 
 _DONE = "[DONE]"
+_CALL_IDS = "the ids of calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class Reference:
         choices = [{name: one[name] for name in one if name not in doubtful} for one in found.choices]
         if "ids" in doubtful:
             choices = [_without_ids(choice) for choice in choices]
+        elif _CALL_IDS in self.trusted:
+            for call in (call for choice in choices for call in choice.get("tool_calls") or []):
+                call.setdefault("id", "")  # it was reported of the recorded stream, and is lost
         top = {name: one for name, one in found.top.items() if name not in doubtful}
         if isinstance(value, dict):  # what was reported of the recorded stream, and is not any more, is lost
             top |= {name: None for name in sorted(self.trusted & {"id", "model", "usage"}) if name not in top}
@@ -101,6 +105,10 @@ class Reference:
             said = any(only.choices) or any(only.top.values())
             if said and trusting.compare(only).same:
                 agreeing.add(name)
+        calls = [call for choice in found.choices for call in choice.get("tool_calls") or []]
+        named = [call.id for choice in self.completion.choices for call in choice.tool_calls]
+        if calls and all(named) and [call.get("id") for call in calls] == named:
+            agreeing.add(_CALL_IDS)
         return replace(self, trusted=frozenset(agreeing))
 
     def judge(self, value: Any, returns: str) -> Verdict | None:

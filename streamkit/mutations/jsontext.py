@@ -268,7 +268,7 @@ def _damageable(stream: Stream) -> list[int]:
     Class.FAULT,
     Layer.BYTES,
     "puts bytes that are not UTF-8 into a string",
-    right="reports an error, or replaces them where it was told to",
+    right="reports an error; what it replaces in silence is another text than the one sent",
     sources=["RFC 8259, section 8.1", "openai/openai-python#2960", "api7/aisix#111"],
     wires=TEXTS,
 )

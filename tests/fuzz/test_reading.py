@@ -271,3 +271,14 @@ def test_arguments_are_the_same_as_text_and_as_an_object() -> None:
     assert not same_arguments('{"a":1}', '{"a":1}}')
     assert not same_arguments('{"a":1', '{"a":')
     assert not same_arguments('{"a":1}', {"a": 2})
+
+
+def test_ids_that_were_reported_once_and_are_empty_later_are_lost() -> None:
+    reference = reference_of(ANSWER)
+    assert isinstance(reference, Reference)
+    right = {"content": TEXT, "tool_calls": CALL_LIST}
+    emptied = {"content": TEXT, "tool_calls": [{**call, "id": ""} for call in CALL_LIST]}
+    for before, after, same in ((right, emptied, False), (right, right, True), (emptied, emptied, True)):
+        verdict = reference.learned(normalise(before)).judge(normalise(after), "message")
+        assert verdict is not None
+        assert same is verdict.same
