@@ -160,6 +160,9 @@ class JoinsInputOfStartAndDeltas(Messages):
         given = block.start.get("input")
         return (self.dumped(given) if given else "") + paired("".join(block.fragments))
 
+    def call(self, block: Block) -> Json:
+        return {key: value for key, value in super().call(block).items() if key != "problem"}
+
 
 class HandsOutCallsAtMessageStop(Messages):
     def is_call(self, block: Block) -> bool:
@@ -350,7 +353,13 @@ PLANTED = (
     ),
     Planted(TakesDoneForAFinishReason, "messages_done", ONE),
     Planted(CountsTheBlocks, "messages_index_gaps", ONE),
-    Planted(JoinsInputOfStartAndDeltas, "messages_input_at_start", ONE),
+    Planted(
+        JoinsInputOfStartAndDeltas,
+        "messages_input_at_start",
+        ONE,
+        ("messages_half_arguments", "messages_cut_arguments"),
+        "each leaves arguments that are no object, and the call says nothing of it",
+    ),
     Planted(HandsOutCallsAtMessageStop, "messages_no_message_stop", ONE),
     Planted(KeepsTextAtTheStopOfItsBlock, "messages_unclosed_block", ONE),
     Planted(

@@ -93,6 +93,9 @@ class AppendsToTheLatestCall(Converse):
         calls = [block for block in self.blocks.values() if block.call is not None]
         return calls[-1] if calls else super().block(index)
 
+    def call(self, start: Json, arguments: str) -> Json:
+        return {key: value for key, value in super().call(start, arguments).items() if key != "problem"}
+
 
 class NeedsUsage(Converse):
     def counted(self) -> int | None:
@@ -188,7 +191,13 @@ PLANTED = (
     Planted(TrimsEachDelta, "bedrock_split_delta", ONE),
     Planted(LooksUnknownEventsUp, "bedrock_unknown_event", ONE),
     Planted(TakesNullForAnIndex, "bedrock_missing_index", ONE),
-    Planted(AppendsToTheLatestCall, "bedrock_interleave_blocks", TWO),
+    Planted(
+        AppendsToTheLatestCall,
+        "bedrock_interleave_blocks",
+        TWO,
+        ("bedrock_half_input",),
+        "each leaves arguments that are no object, and the call says nothing of it",
+    ),
     Planted(NeedsUsage, "bedrock_no_metadata", ONE),
     Planted(ChecksPreludesAlone, "bedrock_bad_checksum", ONE),
     Planted(SkipsLineEndsBetweenMessages, "bedrock_garbage", ONE),

@@ -92,6 +92,9 @@ class AppendsToTheLatestCall(Chat):
     def fragment(self, call: Call, fragment: str) -> None:
         super().fragment(list(self.calls.values())[-1], fragment)
 
+    def made(self, call: Call, arguments: str) -> Json:
+        return {key: value for key, value in super().made(call, arguments).items() if key != "problem"}
+
 
 class NeedsUsage(Chat):
     def end(self, delta: Json) -> None:
@@ -163,7 +166,13 @@ PLANTED = (
     Planted(TrimsEachDelta, "cohere_split_delta", ONE),
     Planted(KnowsEventsByTheirFirstWord, "cohere_unknown_event", ONE),
     Planted(TakesNoIndexForTheFirst, "cohere_missing_index", TWO),
-    Planted(AppendsToTheLatestCall, "cohere_interleave_calls", TWO),
+    Planted(
+        AppendsToTheLatestCall,
+        "cohere_interleave_calls",
+        TWO,
+        ("cohere_half_arguments",),
+        "each leaves arguments that are no object, and the call says nothing of it",
+    ),
     Planted(PassesOverTheErrorOfTheEnd, "cohere_error", ONE),
     Planted(TakesAStartForACall, "cohere_doubled_event", TWO),
     Planted(TakesArgumentsForANewCall, "cohere_lost_start", TWO),

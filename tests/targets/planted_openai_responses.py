@@ -142,6 +142,9 @@ class TrustsDeltasMoreThanTheWhole(Responses):
     def arguments(self, item: Item) -> str:
         return paired("".join(item.fragments)) or super().arguments(item)
 
+    def call(self, item: Item) -> Json:
+        return {key: value for key, value in super().call(item).items() if key != "problem"}
+
 
 class SkipsItemsOfNoResponse(Responses):
     def take(self, kind: str, payload: Json) -> None:
@@ -331,7 +334,13 @@ PLANTED = (
         ("responses_reasoning_first",),
         "both put an item of another kind first",
     ),
-    Planted(TrustsDeltasMoreThanTheWhole, "responses_lost_delta", ONE),
+    Planted(
+        TrustsDeltasMoreThanTheWhole,
+        "responses_lost_delta",
+        ONE,
+        ("responses_half_arguments", "responses_incomplete_arguments"),
+        "each leaves arguments that are no object, and the call says nothing of it",
+    ),
     Planted(SkipsItemsOfNoResponse, "responses_no_created", ONE),
     Planted(TakesChatChunksForText, "responses_chat_chunk", ONE),
     Planted(TakesDoneForTheEnd, "responses_cut", ONE),

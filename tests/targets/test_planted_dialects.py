@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from streamkit.cassettes import bundled
 from streamkit.fuzz import Options, fuzz
-from streamkit.mutations.registry import Inapplicable, mutations
+from streamkit.mutations.registry import Inapplicable, Mutation, mutations
 from streamkit.mutations.stream import Stream
 
 from . import (
@@ -53,12 +54,12 @@ def test_every_mutation_of_a_dialect_has_a_planted_bug_and_a_bundled_transcript_
         assert any(_changes(one, stream) for stream in streams), one.name
 
 
-def _changes(mutation: Any, stream: Stream) -> bool:
-    try:
-        mutation.apply(stream)
-    except Inapplicable:
-        return False
-    return True
+def _changes(mutation: Mutation, stream: Stream) -> bool:
+    for numbers in mutation.variants(stream):
+        with suppress(Inapplicable):
+            mutation.apply(stream, numbers)
+            return True
+    return False
 
 
 @pytest.mark.parametrize(
