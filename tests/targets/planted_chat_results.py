@@ -79,6 +79,13 @@ class AppendsIds(ChatParser):
         call.id += "" if identity == call.id else identity
 
 
+class OverwritesTheIdWithAnEmptyOne(ChatParser):
+    """Takes the id wherever the key is."""
+
+    def add_id(self, call: Call, entry: dict[str, Any]) -> None:
+        call.id = entry.get("id", call.id) or ""
+
+
 class HandsOutBrokenArguments(ChatParser):
     """Leaves it to others to find out whether arguments are JSON."""
 
@@ -171,6 +178,7 @@ PLANTED = (
     Planted(TakesTheLatestIdentity, "identity_churn", _CALLS),
     Planted(JoinsReasoningOfTwoNames, "reasoning_names", _TEXT),
     Planted(AppendsIds, "id_churn", _CALLS),
+    Planted(OverwritesTheIdWithAnEmptyOne, "null_absent_empty", _CALLS),
     Planted(HandsOutBrokenArguments, "lost_arguments", _CALLS),
     Planted(DropsARepeatOfArguments, "echo_cuts", _CALLS),
     Planted(DropsARepeatOfText, "echoed_token", _TEXT),
