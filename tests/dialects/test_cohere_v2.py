@@ -1,102 +1,35 @@
-"""Cohere's chat v2 by itself: how events become a completion, what is refused, and how a completion is written."""
+"""Cohere's chat v2 by itself: how events become a completion, what is let pass, and which streams are its own."""
 
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skhelpers.cohere_events import (
+    CITATION,
+    START,
+    USAGE,
+    WEATHER,
+    Json,
+    accumulated,
+    arguments,
+    block,
+    body,
+    call,
+    finish,
+    opener,
+    outcome,
+    read,
+    typed,
+)
 from skhelpers.delivery import always, drip
 
 from streamkit.completion import Choice, Completion, ToolCall
 from streamkit.dialects.cohere_v2 import CohereV2, Reader
-from streamkit.dialects.layout import Layout
-from streamkit.errors import DialectError, PayloadError, ProviderError, TruncatedStreamError, UsageError
 from streamkit.transcript import Request, Transcript
-from streamkit.wire.sse import Framing
-from streamkit.wire.sse import decode as decode_sse
-
-Json = dict[str, Any]
-
-USAGE = {"billed_units": {"input_tokens": 1, "output_tokens": 2}, "tokens": {"input_tokens": 3, "output_tokens": 4}}
-START: Json = {
-    "id": "68475c80",
-    "type": "message-start",
-    "delta": {"message": {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}},
-}
-
-
-def typed(kind: str, index: int | None = None, **message: Any) -> Json:
-    where = {} if index is None else {"index": index}
-    return {"type": kind, **where, **({"delta": {"message": message}} if message else {})}
-
-
-def block(index: int | None, kind: str, *pieces: str) -> list[Json]:
-    return [
-        typed("content-start", index, content={"type": kind, kind: ""}),
-        *(typed("content-delta", index, content={kind: piece}) for piece in pieces),
-        typed("content-end", index),
-    ]
-
-
-def opener(index: int | None, name: str = "weather", **fields: Any) -> Json:
-    function = {"name": name, "arguments": ""}
-    entry = {"id": f"{name}_1", "type": "function", "function": function, **fields}
-    return typed("tool-call-start", index, tool_calls=entry)
-
-
-def arguments(index: int | None, piece: str) -> Json:
-    return typed("tool-call-delta", index, tool_calls={"function": {"arguments": piece}})
-
-
-def call(index: int | None, *pieces: str, name: str = "weather") -> list[Json]:
-    fragments = [arguments(index, piece) for piece in pieces]
-    return [opener(index, name), *fragments, typed("tool-call-end", index)]
-
-
-def finish(reason: str | None = "COMPLETE", **fields: Any) -> Json:
-    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": USAGE, **fields}}
-
-
-def body(*payloads: Json | str) -> bytes:
-    out = []
-    for payload in payloads:
-        data = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-        name = f"event: {payload['type']}\n" if isinstance(payload, dict) and "type" in payload else ""
-        out.append(f"{name}data: {data}\n\n".encode())
-    return b"".join(out)
-
-
-def accumulated(chunks: Any) -> Completion:
-    reader = Reader()
-    for chunk in chunks:
-        reader.feed(chunk)
-    reader.close()
-    return reader.result()
-
-
-def read(*payloads: Json | str) -> Completion:
-    return accumulated([body(*payloads)])
-
-
-def outcome(chunks: Any) -> tuple[str, Completion]:
-    """Return the completion, or the error's text and what had come."""
-    try:
-        return "", accumulated(chunks)
-    except DialectError as error:
-        return str(error), error.partial
-
-
-CITATION = {"start": 0, "end": 3, "text": "abc", "sources": [{"type": "document", "id": "doc:0"}]}
-WEATHER: tuple[Json | str, ...] = (
-    START, typed("tool-plan-delta", tool_plan="I will "), typed("tool-plan-delta", tool_plan="look."),
-    *call(0, '{"city":', '"Köln"}'), *call(1, "{}", name="time"), finish("TOOL_CALL"), "[DONE]",
-)  # fmt: skip
-
 
 # A completion
 
@@ -204,91 +137,6 @@ def test_a_call_without_its_end_or_name_or_id_is_not_executable() -> None:
     assert ["its tool-call-end never came", "it has no name", "it has no id"] == [one.problem for one in made]
 
 
-# The end
-
-
-@pytest.mark.parametrize("count", range(len(WEATHER) - 1))
-@pytest.mark.parametrize("done", [[], ["[DONE]"]])
-def test_a_stream_without_message_end_was_cut_off_whatever_done_says(count: int, done: list[str]) -> None:
-    with pytest.raises(TruncatedStreamError, match="no message-end came" if count else "no event at all") as caught:
-        read(*WEATHER[:count], *done)
-    assert not caught.value.partial.ended
-    assert not any(made.executable for made in caught.value.partial.tool_calls)
-
-
-def test_an_unfinished_event_is_counted() -> None:
-    with pytest.raises(TruncatedStreamError, match="the last 9 bytes are an unfinished event"):
-        accumulated([body(START) + b"event: me"])
-
-
-def test_done_may_be_missing_and_nothing_counts_behind_it() -> None:
-    assert read(*WEATHER) == read(*WEATHER[:-1]) == read(*WEATHER, START, "{")
-
-
-# Errors
-
-
-@pytest.mark.parametrize(
-    ("event", "code", "said"),
-    [
-        (body(finish("ERROR", error="out of memory")), "ERROR", "out of memory"),
-        (body(finish("COMPLETE", error={"a": 1})), "COMPLETE", '{"a": 1}'),
-        (b'data: {"id":"a3c0","message":"too many requests"}\n\n', None, "too many requests"),
-        (b'data: {"error":{"message":"proxy","code":502}}\n\n', 502, "proxy"),
-        (b'event: error\ndata: {"message":"no"}\n\n', None, "no"),
-        (b'data: {"type":"error","message":"no"}\n\n', "error", "no"),
-    ],
-)
-def test_an_error_inside_the_stream_is_raised_with_what_had_come(event: bytes, code: object, said: str) -> None:
-    with pytest.raises(ProviderError, match=said) as caught:
-        accumulated(drip(body(*WEATHER[:-2]) + event + body(finish())))
-    partial = caught.value.partial
-    assert (code, "I will look.", False) == (caught.value.code, partial.choices[0].reasoning, partial.ended)
-    assert [False, False] == [made.executable for made in partial.tool_calls]
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("payloads", "reason"),
-    [
-        ([START, START], "a second message-start"),
-        ([finish(), finish()], "message-end after message-end"),
-        ([finish(), typed("content-delta", 0, content={"text": "a"})], "content-delta after message-end"),
-        ([*block(0, "text"), *block(0, "text")], "content block 0 begins a second time"),
-        ([*block(0, "text"), typed("content-delta", 0, content={"text": "a"})], "content block 0 goes on after its"),
-        ([*block(0, "text"), typed("content-end", 0)], "content block 0 goes on after its end"),
-        ([typed("content-end", 0)], "the end of content block 0, which never began"),
-        ([arguments(0, "{}")], "arguments of tool call 0, which never began"),
-        ([arguments(None, "{}")], "arguments of tool call None, which never began"),
-        ([opener(0), opener(0)], "tool call 0 begins a second time"),
-        ([opener(0), opener(1), arguments(None, "{}")], "may belong to any tool call of 2"),
-        ([typed("content-delta", 0, content={"text": 1})], "text is 1, where a string belongs"),
-        ([typed("content-delta", 0)], "content is null, where an object belongs"),
-        ([typed("tool-plan-delta", tool_plan=[])], "tool_plan is [], where a string belongs"),
-        ([typed("tool-call-start", 0, tool_calls=[])], "tool_calls is [], where an object belongs"),
-        ([typed("citation-start", 0, citations=[])], "citations is [], where an object belongs"),
-        ([{"type": "content-end", "index": "0"}], 'index is "0", where a whole number belongs'),
-        ([{"type": "message-end", "delta": []}], "delta is [], where an object belongs"),
-        (["[]"], "no object"),
-        (["{"], "not JSON"),
-        (['{"a":NaN}'], "NaN is no JSON"),
-        (['{"a":' + "[" * 200_000], "not JSON"),
-    ],
-)
-def test_what_can_only_come_of_a_fault_is_refused(payloads: list[Json | str], reason: str) -> None:
-    with pytest.raises(PayloadError) as caught:
-        read(*payloads)
-    assert reason in str(caught.value)
-    assert not caught.value.partial.ended
-
-
-def test_data_that_are_not_utf8_are_refused() -> None:
-    with pytest.raises(PayloadError, match="not UTF-8"):
-        accumulated([b'data: {"type":"debug","prompt":"\xff"}\n\n'])
-
-
 # What is let pass
 
 
@@ -358,99 +206,3 @@ def test_other_streams_are_not_detected() -> None:
         assert not dialect.detect(Transcript(body(other))), other
     for data in (b"", b"data: {\n\n", b"data: []\n\n", b"\x00\x00\x00\x10"):
         assert not dialect.detect(Transcript(data))
-
-
-# Writing
-
-
-def test_events_are_written_as_the_service_writes_them() -> None:
-    made = CohereV2().emit(read(START, *block(0, "text", "ab"), finish()), Layout(token_size=1))
-    expected = body(START, *block(0, "text", "a", "b"), finish(), "[DONE]")
-    assert expected == made.body
-    assert ("cohere_v2", True, 7) == (made.dialect, made.synthetic, len(made.lengths))
-    assert CohereV2().detect(made)
-
-
-def test_calls_are_laid_out_as_asked() -> None:
-    completion = read(*WEATHER)
-
-    def order(layout: Layout) -> list[str]:
-        events = decode_sse(CohereV2().emit(completion, layout).body)
-        payloads = [json.loads(event.data) for event in events if event.event.startswith("tool-call")]
-        return [f"{payload['type'][10]}{payload['index']}" for payload in payloads]
-
-    assert ["s0", "d0", "d0", "e0", "s1", "d1", "e1"] == order(Layout(token_size=9))
-    assert ["s0", "d0", "e0", "s1", "d1", "e1"] == order(Layout(token_size=9, calls="whole"))
-    assert ["s0", "s1", "d0", "d1", "d0", "e1", "e0"] == order(Layout(token_size=9, calls="interleaved"))
-
-
-COMPLETION = read(*WEATHER)
-
-
-@pytest.mark.parametrize(
-    ("completion", "named"),
-    [
-        (replace(COMPLETION, ended=False), "did not end"),
-        (replace(COMPLETION, choices=COMPLETION.choices * 2), "has 2"),
-        (replace(COMPLETION, model="x"), "model 'x'"),
-        (replace(COMPLETION, choices=(replace(COMPLETION.choices[0], refusal="no"),)), "refusal 'no'"),
-        (replace(COMPLETION, choices=(replace(COMPLETION.choices[0], content="\ud800"),)), "half a surrogate"),
-        (replace(COMPLETION, choices=(replace(COMPLETION.choices[0], reasoning=None),)), "reasoning None"),
-        (replace(COMPLETION, choices=(replace(COMPLETION.choices[0], extra={"error": "x"}),)), "an error"),
-        (replace(COMPLETION, choices=(replace(COMPLETION.choices[0], extra={"contents": [1]}),)), "shape"),
-        (replace(COMPLETION, extra={"unknown_events": [START]}), "a second message-start"),
-    ],
-)
-def test_what_the_dialect_cannot_carry_is_named(completion: Completion, named: str) -> None:
-    with pytest.raises(UsageError, match=named):
-        CohereV2().emit(completion, Layout())
-
-
-_words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-_names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-_arguments = st.one_of(st.sampled_from(["", "{}", '{"a": "ü🌤"}', '{"a":', "[]"]), _words)
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> bytes:
-    """Draw a whole stream of blocks, calls and citations."""
-    payloads: list[Json | str] = [draw(st.sampled_from([START, {**START, "id": None}]))]
-    numbered = draw(st.booleans())
-    kinds = draw(st.lists(st.sampled_from(["text", "thinking", "plan", "call", "cite", "debug", "new"]), max_size=6))
-    for index, kind in enumerate(kinds):
-        if kind in ("text", "thinking"):
-            payloads += block(index, kind, *draw(st.lists(_words, max_size=3)))
-        elif kind == "plan":
-            payloads.append(typed("tool-plan-delta", tool_plan=draw(_words)))
-        elif kind == "call":
-            payloads += call(index if numbered else None, draw(_arguments), name=draw(_names))
-        elif kind == "cite":
-            payloads += [typed("citation-start", index, citations=CITATION), typed("citation-end", index)]
-        elif kind == "debug":
-            payloads.append({"type": "debug", "prompt": draw(_words)})
-        else:
-            payloads.append({"type": "novelty", "text": draw(_words)})
-    payloads.append(
-        finish(draw(st.sampled_from(["COMPLETE", "TOOL_CALL", "MAX_TOKENS", "STOP_SEQUENCE", "NEW", None])))
-    )
-    return body(*payloads)
-
-
-layouts = st.builds(
-    Layout,
-    token_size=st.integers(1, 9),
-    calls=st.sampled_from(["sequential", "interleaved", "whole"]),
-    usage=st.sampled_from(["last", "finish", "every", "none"]),
-    keep_alive=st.booleans(),
-    framing=st.sampled_from([Framing(), Framing(line_end=b"\r\n", bom=True), Framing(space=False)]),
-    chunk=st.sampled_from(["event", "whole"]),
-)
-
-
-@given(streams(), layouts)
-def test_what_is_written_accumulates_to_the_completion_that_was_given(stream: bytes, layout: Layout) -> None:
-    """Invariant: accumulate(emit(c, layout)) == c for every completion that came of a stream."""
-    completion = accumulated([stream])
-    made = CohereV2().emit(completion, layout)
-    assert completion == accumulated(made.fragment())
-    assert completion == accumulated(drip(made.body))

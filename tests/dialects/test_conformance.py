@@ -1,28 +1,21 @@
-"""The conformance kit: a dialect that keeps the laws passes, and each law that is broken is noticed and named."""
+"""The conformance kit: a dialect that keeps the laws passes, and each law that one breaks is noticed and named."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from skhelpers.chat import DONE, delta, finish, sse, weather
+from skhelpers.chat import DONE, delta, finish, sse
+from skhelpers.toy_dialect import WEATHER, ByChunk, Marked, Toy
 
 from streamkit import dialects
 from streamkit.completion import Choice, Completion
 from streamkit.conformance import check_dialect
-from streamkit.conformance.damage import JUNK, damaged
 from streamkit.dialects.layout import Layout
-from streamkit.dialects.openai_chat import OpenAIChat
-from streamkit.dialects.openai_chat import Reader as ChatReader
 from streamkit.errors import PayloadError, TruncatedStreamError, UsageError
 from streamkit.transcript import Transcript
-from streamkit.wire.sse import SSEDecoder
-
-WEATHER = Transcript(weather(), name="weather")
 
 
 class Lines:
@@ -119,166 +112,6 @@ def test_a_dialect_that_only_reads_needs_transcripts() -> None:
 
 
 # Dialects that break one law each
-
-
-class ByChunk(ChatReader):
-    """Decodes each chunk by itself: an event in two chunks is lost."""
-
-    def feed(self, data: Any) -> None:
-        decoder = SSEDecoder()
-        for event in decoder.feed(bytes(data)):
-            self._accumulator.feed(event)
-
-
-class ByLargeChunk(ChatReader):
-    """Loses bytes where one particular byte stands alone at the end of a chunk."""
-
-    def feed(self, data: Any) -> None:
-        super().feed(bytes(data).removesuffix(b"\xf0"))
-
-
-class Keeps(ChatReader):
-    """Keeps the caller's buffer until it is asked for the result."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[Any] = []
-
-    def feed(self, data: Any) -> None:
-        self.kept.append(data)
-
-    def close(self) -> None:
-        for data in self.kept:
-            super().feed(bytes(data))
-        super().close()
-
-
-class Trusting(ChatReader):
-    """Takes any end of the stream for the end of the answer, and its calls for whole."""
-
-    def result(self) -> Completion:
-        return self.snapshot()
-
-    def snapshot(self) -> Completion:
-        completion = super().snapshot()
-        choices = tuple(
-            replace(choice, tool_calls=tuple(replace(call, problem=None) for call in choice.tool_calls))
-            for choice in completion.choices
-        )
-        return replace(completion, choices=choices, ended=True)
-
-
-class Hasty(ChatReader):
-    """Raises where a stream was cut off, and shows its unfinished calls as executable before."""
-
-    def snapshot(self) -> Completion:
-        completion = super().snapshot()
-        choices = tuple(
-            replace(choice, tool_calls=tuple(replace(call, problem=None) for call in choice.tool_calls))
-            for choice in completion.choices
-        )
-        return replace(completion, choices=choices)
-
-
-class Untyped(ChatReader):
-    """Lets other errors out."""
-
-    def feed(self, data: Any) -> None:
-        try:
-            super().feed(data)
-        except PayloadError as error:
-            raise KeyError("choices") from error
-
-
-class Bare(ChatReader):
-    """Raises errors that hold nothing."""
-
-    def feed(self, data: Any) -> None:
-        try:
-            super().feed(data)
-        except PayloadError:
-            raise PayloadError("no payload") from None
-
-
-class Forgets(ChatReader):
-    """Raises once, and gives a completion then."""
-
-    def result(self) -> Completion:
-        return self.snapshot() if self._accumulator._error else super().result()
-
-    def snapshot(self) -> Completion:
-        completion = super().snapshot()
-        return replace(completion, ended=False) if self._accumulator._error else completion
-
-
-class Uncopied(ChatReader):
-    """Cannot be copied: it holds a generator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.running: Iterator[int] = (number for number in range(3))
-
-
-class Shared(ChatReader):
-    """A copy and the original write into one list."""
-
-    def __deepcopy__(self, memo: Any) -> ChatReader:
-        return self
-
-
-class Differs(ChatReader):
-    """Gives another result each time."""
-
-    def result(self) -> Completion:
-        self.times = getattr(self, "times", 0) + 1
-        return replace(super().result(), created=self.times)
-
-
-class Toy(OpenAIChat):
-    """OpenAI's dialect under another name, with a reader of choice. Without `emit` where it only reads."""
-
-    name = "toy"
-
-    def __init__(self, reader: type[ChatReader] = ChatReader) -> None:
-        self._reader = reader
-
-    def reader(self) -> ChatReader:
-        return self._reader()
-
-    def detect(self, transcript: Transcript) -> bool:
-        return b"toy" in transcript.body or transcript.body == weather()
-
-    def emit(self, completion: Completion, layout: Layout) -> Transcript:
-        return replace(super().emit(completion, layout), dialect="toy")
-
-
-@pytest.mark.parametrize(
-    ("reader", "expected"),
-    [
-        (ByChunk, r"weather, byte by byte: TruncatedStreamError: .*, and in one chunk: a completion"),
-        (ByLargeChunk, r"a written text, .*byte"),
-        (Keeps, r"from a buffer that is used again"),
-        (Trusting, r"snapshot.*is not what result|look finished, and are not the whole answer"),
-        (Hasty, r"the snapshot.* holds an executable call 'get_current_weather'"),
-        (Untyped, r"KeyError \('choices'\) was raised, where only PayloadError, ProviderError and Truncated"),
-        (Bare, r"PayloadError.partial is None, where a Completion belongs"),
-        (Forgets, r"PayloadError was raised, and result\(\) gave a completion after it|where it gives a Completion"),
-        (Uncopied, r"weather, cut at byte 0: the reader cannot be copied \(copy.deepcopy\)"),
-        (Shared, r"read on by a copy of the reader|after copies of the reader"),
-        (Differs, r"result\(\) a second time, or snapshot\(\), is not what result\(\) gave"),
-    ],
-)
-def test_a_reader_that_breaks_a_law_is_noticed(reader: type[ChatReader], expected: str) -> None:
-    with pytest.raises(AssertionError, match=expected):
-        check_dialect(Marked(reader), [WEATHER], examples=5)
-
-
-class Marked(Toy):
-    """Says its name in what it writes, so that its streams are its own."""
-
-    def emit(self, completion: Completion, layout: Layout) -> Transcript:
-        written = super().emit(completion, layout)
-        return replace(written, body=written.body + b": toy\n\n", lengths=(*written.lengths, 7), times=())
 
 
 class TakesAll(Marked):
@@ -390,29 +223,3 @@ def test_a_large_stream_is_cut_around_its_chunks() -> None:
     check_dialect(Marked(), [large], examples=1)
     with pytest.raises(AssertionError, match="large"):
         check_dialect(Marked(ByChunk), [large], examples=1)
-
-
-# Damage
-
-
-def test_damage_is_the_same_every_time_and_always_something_else() -> None:
-    body = weather()
-    first = list(damaged(body, random.Random(0), changes=20, values=50))
-    assert first == list(damaged(body, random.Random(0), changes=20, values=50))
-    assert 40 + 50 * 11 == len(first)
-    assert 0.9 < sum(changed != body for _, changed in first) / len(first)
-
-
-def test_every_kind_of_value_is_replaced() -> None:
-    body = b'data: {"a":"x","b":[1,true],"c":{}}\n\n'
-    changed = {one for _, one in damaged(body, random.Random(0), changes=0, values=100)}
-    for old in (b'"x"', b"1", b"true", b"{}", b"[1,true]"):
-        assert body.replace(old, b"[5]", 1) in changed
-    assert body.replace(b'"a"', b"5") not in changed
-    assert 5 * 11 == len(list(damaged(body, random.Random(0), changes=0, values=100))) - 11 * body.count(b"{}")
-
-
-def test_junk_is_no_answer_in_any_dialect() -> None:
-    assert [] == [
-        junk for junk in JUNK for name in dialects.names() if dialects.get(name).detect(Transcript(junk, dialect=None))
-    ]

@@ -1,74 +1,12 @@
-"""What a session says at its end: what was written, what was not played, what no test uses, what was left open."""
+"""What a session says at its end: what was written, what was not played, what was left open."""
 
 from __future__ import annotations
 
-# Loaded here once: a run of pytest inside this process forgets the modules that it loads, and the next loads them anew.
-import httpcore  # noqa: F401
-import httpx  # noqa: F401
 import pytest
-import vcr.patch  # noqa: F401
-from skhelpers.server import Answer, StreamServer, body, pieces
-
-import streamkit.pytest_cassettes
-import streamkit.replay.use  # noqa: F401
-
-BODY = body()
-PRELUDE = """
-import os
-import httpx
-import pytest
-
-URL = os.environ["UPSTREAM"]
-
-def ask(*questions):
-    with httpx.Client(trust_env=False) as client:
-        for question in questions or ("hello",):
-            client.post(f"{URL}/v1/chat", json={"q": question})
-"""
-ONCE = "--streamkit-record=once"
-STRICT = "--streamkit-strict"
-EVERYWHERE = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["in one process", "in workers"])
-
-
-def write(project: pytest.Pytester, source: str, name: str = "test_it") -> None:
-    path = project.path / f"{name}.py"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(PRELUDE + source, "utf-8")
-
-
-def session(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run the project's tests: in this process, or in workers. Schemathesis wraps collection and stays out."""
-    start = project.runpytest_subprocess if "-n" in arguments else project.runpytest_inprocess
-    return start("-p", "no:schemathesis", *arguments)
-
-
-def said(result: pytest.RunResult) -> list[str]:
-    """Return the lines of streamkit's section, without its title; none if there is no section."""
-    lines = result.outlines
-    starts = [n for n, line in enumerate(lines) if line.strip("=") == " streamkit "]
-    if not starts:
-        return []
-    assert 1 == len(starts), "the section is printed once"
-    rest = lines[starts[0] + 1 :]
-    end = next(
-        (n for n, line in enumerate(rest) if line.startswith("==") or (" in " in line and " passed" in line)), len(rest)
-    )
-    return sorted(rest[:end])
-
-
-def fresh(project: pytest.Pytester, source: str, name: str = "test_it") -> None:
-    """Write a test file and record its cassettes."""
-    write(project, source, name)
-    assert 0 == session(project, ONCE).ret
-
+from skhelpers.server import Answer, StreamServer, pieces
+from skhelpers.sessions import BODY, EVERYWHERE, ONCE, SIMPLE, STRICT, fresh, said, session, write
 
 # -- what was written
-
-SIMPLE = """
-@pytest.mark.streamkit
-def test_a():
-    ask()
-"""
 
 
 @EVERYWHERE
@@ -259,87 +197,8 @@ def test_a_test_of_one_file_still_has_to_play_its_own_cassette(project: pytest.P
         assert line.startswith("cassettes/test_it/test_a.yaml: interaction 1 was not played: ")
 
 
-# -- what no test uses
-
-
-@EVERYWHERE
-@pytest.mark.parametrize("strict", [False, True])
-def test_the_cassettes_of_tests_that_are_gone_are_a_complaint(
-    strict: bool, workers: list[str], project: pytest.Pytester
-) -> None:
-    write(project, SIMPLE.replace("test_a", "test_gone"), "tests/test_module")
-    fresh(project, SIMPLE + SIMPLE.replace("test_a", "test_renamed") + SIMPLE.replace("()", "(n)", 1).replace(
-        "def test_a", "@pytest.mark.parametrize('n', 'ab')\ndef test_p"))  # fmt: skip
-    (project.path / "tests/test_module.py").unlink()
-    write(project, SIMPLE + SIMPLE.replace("()", "(n)", 1).replace(
-        "def test_a", "@pytest.mark.parametrize('n', 'a')\ndef test_p"))  # fmt: skip
-    result = session(project, *workers, *([STRICT] if strict else []))
-    assert [
-        "no test uses cassettes/test_it/test_p[b].yaml: delete it",
-        "no test uses cassettes/test_it/test_renamed.yaml: delete it",
-        "no test uses cassettes/tests/test_module/test_gone.yaml: delete it",
-    ] == said(result)
-    assert (pytest.ExitCode.TESTS_FAILED if strict else pytest.ExitCode.OK) == result.ret
-
-
-@pytest.mark.parametrize(
-    "selection",
-    [
-        ["-k", "test_a"], ["-k", "nothing"], ["-m", "not streamkit"], ["--deselect=test_it.py::test_b"],
-        ["test_it.py::test_a"], ["test_it.py"], ["test_other.py"], ["--lf"], ["--ignore=test_it.py"], ["-x"],
-        ["--maxfail=1"], ["--stepwise"], ["--collect-only"], ["sub"],
-    ],
-)  # fmt: skip
-def test_a_cassette_whose_test_was_only_left_out_is_no_orphan(selection: list[str], project: pytest.Pytester) -> None:
-    write(project, SIMPLE, "sub/test_sub")
-    write(project, SIMPLE.replace("streamkit", "streamkit('test_data/shared')", 1), "test_named")
-    write(project, SIMPLE, "test_other")
-    source = SIMPLE + SIMPLE.replace("test_a", "test_b")
-    fresh(project, source)
-    write(project, source.replace("test_a():", "test_a():\n    assert False"))
-    session(project)
-    result = session(project, *selection)
-    assert [] == said(result)
-
-
-@pytest.mark.parametrize(
-    "file", ["raise RuntimeError", "import pytest\npytest.skip('no', allow_module_level=True)", "def"]
-)
-def test_a_module_that_cannot_be_collected_keeps_its_cassettes(file: str, project: pytest.Pytester) -> None:
-    write(project, SIMPLE, "test_other")
-    fresh(project, SIMPLE)
-    (project.path / "test_other.py").write_text(file, "utf-8")
-    assert [] == said(session(project, "--continue-on-collection-errors"))
-    assert [] == said(session(project))
-
-
-@pytest.mark.parametrize(
-    "mark", ["@pytest.mark.skip", "@pytest.mark.skipif(True, reason='no')", "@pytest.mark.xfail(run=False)"]
-)
-def test_a_test_that_is_skipped_keeps_its_cassette(mark: str, project: pytest.Pytester) -> None:
-    fresh(project, SIMPLE)
-    write(project, SIMPLE.replace("@pytest.mark.streamkit", f"{mark}\n@pytest.mark.streamkit"))
-    assert [] == said(session(project))
-
-
-def test_cassettes_that_are_not_laid_out_by_tests_are_nobodys_business(project: pytest.Pytester) -> None:
-    fresh(project, SIMPLE)
-    recorded = project.path / "cassettes/test_it/test_a.yaml"
-    for name in ("weather.yaml", "chat/weather.yaml", "openai/tests/weather.yaml"):
-        path = project.path / "cassettes" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(recorded.read_bytes())
-    assert [] == said(session(project))
-
-
-def test_a_session_without_marked_tests_says_nothing_of_any_cassette(project: pytest.Pytester) -> None:
-    """The folder may be another plugin's, and looking into it would cost those who do not use this one."""
-    fresh(project, SIMPLE)
-    write(project, "def test_other(): ...\n")
-    assert [] == said(session(project))
-
-
 # -- what was left open
+
 
 LEFT = """
 KEPT = []

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from array import array
-from collections import Counter
-from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from skhelpers import literal_sse
 from skhelpers.delivery import always, drip
 
-from streamkit.errors import LimitError, UsageError
-from streamkit.wire.sse import BOM, Diagnostic, ServerSentEvent, SSEDecoder, decode
+from streamkit.errors import UsageError
+from streamkit.wire.sse import BOM, Diagnostic, SSEDecoder, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from types import FrameType
+    from collections.abc import Iterable
 
     from skhelpers.literal_sse import LiteralEvent
+from skhelpers.sse_decoding import CUTS, SOUP, pieces, triples
 
 
 class Seen(NamedTuple):
@@ -47,10 +42,6 @@ def see(chunks: Iterable[bytes]) -> Seen:
     return Seen(triples(events), retries, lossy, *state)
 
 
-def triples(events: Iterable[ServerSentEvent]) -> list[LiteralEvent]:
-    return [(event.event, event.data, event.id) for event in events]
-
-
 def seen(body: bytes) -> Seen:
     """What is seen of `body` in every delivery, its events held to the literal reading of the standard."""
     result = always(body, see)
@@ -63,6 +54,7 @@ def data(body: bytes) -> list[str]:
 
 
 # -- lines and data
+
 
 RULES: dict[str, tuple[bytes, list[str]]] = {
     "an LF after a CR is no line end of its own": (b"data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
@@ -115,6 +107,7 @@ def test_unknown_fields_are_ignored(name: bytes) -> None:
 
 # -- event, id, retry
 
+
 FIELDS: dict[str, tuple[bytes, list[LiteralEvent]]] = {
     "event names its own block only": (b"event: x\ndata\n\ndata\n\n", [("x", "", ""), ("message", "", "")]),
     "the last event of a block wins": (b"event:x\nevent:y\ndata\n\n", [("y", "", "")]),
@@ -150,6 +143,7 @@ def test_retry_too_long_for_an_integer_is_ignored() -> None:
 
 # -- the end of the stream
 
+
 RESTS = {b"": 0, b"\n": 0, b"data: b": 7, b"data: b\n": 8, b"data: b\r": 8, b": c\nid: 1": 9, b": c\n\n": 0}
 ENDINGS = [(b"data: a\n\n" + rest, size) for rest, size in RESTS.items()]
 
@@ -168,6 +162,7 @@ def test_close_may_be_called_again_and_feed_may_not() -> None:
 
 
 # -- bytes
+
 
 NOT_UTF8 = [
     (b"\xff", "\ufffd"),
@@ -219,6 +214,7 @@ def test_empty_chunks_change_nothing() -> None:
 
 # -- an event is handed out by the very feed that completes its blank line
 
+
 STREAMS = [
     b"data: a\n\ndata: b\n\n: c\n\ndata\n\n",
     b"data: a\r\rdata: b\r\r\r",
@@ -244,17 +240,6 @@ def test_cr_completes_a_blank_line_without_waiting_for_an_lf() -> None:
 
 
 # -- byte soup
-
-PIECES = [b"data", b"event", b"id", b"retry", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\0", b"1", b"x"]
-PIECES += [BOM, b"\xef", b"\xff", b"\xf0\x9f", "é🌍".encode(), "\u2028\x85".encode(), b"\v\x1c", b"data: y\n"]
-SOUP = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
-CUTS = st.lists(st.integers(0, 10_000), max_size=30)
-
-
-def pieces(body: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """Cut `body` at the given offsets, taken modulo its length; a repeated offset makes an empty chunk."""
-    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    return [body[a:b] for a, b in pairwise(edges)]
 
 
 @settings(deadline=None, max_examples=600)
@@ -306,131 +291,3 @@ def test_diagnostics_are_shortened_and_beyond_a_thousand_only_counted() -> None:
     long = [Diagnostic("unknown-field", 1, f"'{'x' * 40}'")]
     assert long + [Diagnostic("unknown-field", line, "'foo'") for line in range(2, 1001)] == decoder.diagnostics
     assert 4 == decoder.diagnostics_dropped  # three lines and the unterminated block
-
-
-# -- the byte limit
-
-
-def limited(limit: int, chunks: Iterable[bytes]) -> tuple[list[LiteralEvent], int | None]:
-    """The events until the stream ends or the limit is reached, and the limit that the error names."""
-    decoder = SSEDecoder(max_event_bytes=limit)
-    events: list[LiteralEvent] = []
-    try:
-        for chunk in chunks:
-            events += triples(decoder.feed(chunk))
-        decoder.close()
-    except LimitError as error:
-        return events, error.limit
-    return events, None
-
-
-def verdict(limit: int, body: bytes) -> tuple[list[LiteralEvent], int | None]:
-    """What `limited` has to give: the events of the blocks before the first that is too large."""
-    text = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    blocks = re.split(rb"(?<![^\n])\n", text)  # an LF at the start or after an LF is a blank line
-    for number, block in enumerate(blocks):
-        if len(block) > limit:
-            return literal_sse.read(b"\n".join([*blocks[:number], b""])), limit
-    return literal_sse.read(text), None
-
-
-LIMITED = [b"data: a\n\ndata: bcd\n\ndata: e\n\n", b"data: a\r\n: c\r\n\r\nid: 12\rdata\r\r", b"data: a\n\ndata: bcdef"]
-
-
-@pytest.mark.parametrize("body", LIMITED)
-def test_limit_gives_one_verdict_and_the_same_events_before_it_in_every_delivery(body: bytes) -> None:
-    for limit in range(1, len(body) + 1):
-        assert verdict(limit, body) == always(body, partial(limited, limit))
-
-
-@settings(deadline=None, max_examples=300)
-@given(SOUP.filter(lambda body: not body.startswith(b"\xef")), CUTS, st.integers(1, 60))
-def test_limit_on_byte_soup_depends_on_block_sizes_alone(body: bytes, cuts: list[int], limit: int) -> None:
-    """Invariant: the limit is reached if and only if a block is larger than it, after the events of earlier blocks."""
-    chunkings = ([body], pieces(body, cuts), drip(body))
-    assert [verdict(limit, body)] * 3 == [limited(limit, chunks) for chunks in chunkings]
-
-
-def test_limit_error_is_owed_until_the_events_before_it_are_returned_and_stays() -> None:
-    decoder = SSEDecoder(max_event_bytes=9)
-    assert ["a"] == [event.data for event in decoder.feed(b"data: a\n\ndata: bcde\n\ndata: f\n\n")]
-    for call in (decoder.close, lambda: decoder.feed(b""), lambda: decoder.feed(b"\n\n"), decoder.close):
-        with pytest.raises(LimitError, match="max_event_bytes=9"):
-            call()
-
-
-def test_limit_below_one_byte_is_refused() -> None:
-    with pytest.raises(UsageError, match="at least 1, or None"):
-        SSEDecoder(max_event_bytes=0)
-
-
-# -- linear work, counted and not timed
-
-
-def work(decoder: Any, body: bytes, size: int) -> Counter[str]:
-    """What decoding costs, in counts that do not depend on the machine.
-
-    "calls" are calls of Python and C functions. "bytes" are the bytes that C code looks at or copies: the object that
-    each method is called on, and every bytes object that is a local variable or an attribute when a function returns
-    and was not so before. "joins" are counted apart, for the pieces that they copy cannot be seen from here.
-    """
-    cost: Counter[str] = Counter()
-    known: dict[str, object] = {}
-
-    def profile(frame: FrameType, event: str, arg: Any) -> None:
-        if event in ("call", "c_call"):
-            cost["calls"] += 1
-        if event == "c_call":
-            receiver = getattr(arg, "__self__", None)
-            cost["joins"] += arg.__name__ == "join"
-            cost["bytes"] += len(receiver) if isinstance(receiver, bytes | bytearray | memoryview | str) else 0
-        elif event == "return":
-            for name, value in (*frame.f_locals.items(), *vars(decoder).items()):
-                if isinstance(value, bytes) and value is not known.get(name):
-                    known[name] = value
-                    cost["bytes"] += len(value)
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        for start in range(0, len(body), size):
-            decoder.feed(body[start : start + size])
-    finally:
-        sys.setprofile(before)
-    return cost
-
-
-class Rejoining:
-    """A decoder of the quadratic kind: it joins and searches all that it has, whenever a chunk comes."""
-
-    buffer = b""
-
-    def feed(self, chunk: bytes) -> bool:
-        self.buffer += chunk
-        return self.buffer.endswith(b"\n\n")
-
-
-KB = 1024
-LONG = {  # head, what is repeated, tail; bytes of the small body, bytes of a chunk, joins
-    "a long line": (b"data: ", b"x", b"\n\n", 1024 * KB, KB, 2),
-    "a long line byte by byte": (b"data: ", b"x", b"\n\n", 16 * KB, 1, 2),
-    "a long comment": (b": ", b"x", b"\n\n", 1024 * KB, KB, 1),
-    "a line without an end": (b"data: ", b"x", b"", 1024 * KB, KB, 0),
-    "many lines in one event": (b"", b"data: x\n", b"\n", 64 * KB, 64, 1),
-    "many comments without a blank line": (b"", b":\n", b"", 16 * KB, 64, 0),
-}
-
-
-@pytest.mark.parametrize("shape", LONG.values(), ids=LONG)
-def test_work_on_one_event_is_linear_in_its_size(shape: tuple[bytes, bytes, bytes, int, int, int]) -> None:
-    head, unit, tail, small, chunk, joins = shape
-    bodies = [head + unit * (size // len(unit)) + tail for size in (small, 8 * small)]
-    less, more = (work(SSEDecoder(max_event_bytes=10**9), body, chunk) for body in bodies)
-    for count in ("calls", "bytes"):
-        assert 6 <= more[count] / less[count] <= 10, count
-    assert (joins, joins) == (less["joins"], more["joins"])  # the pieces of a line once, the lines of an event once
-
-
-def test_counting_of_work_tells_a_quadratic_decoder() -> None:
-    less, more = (work(Rejoining(), b"x" * size, KB) for size in (32 * KB, 256 * KB))
-    assert 50 < more["bytes"] / less["bytes"]
