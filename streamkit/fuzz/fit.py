@@ -3,9 +3,10 @@
 A target reads one API, as a rule, and nobody is helped by the news that a parser of chat completions does not read
 Anthropic's messages. So each bundled transcript is delivered once, as recorded:
 
-- a dialect fits if the target reads at least one of its transcripts rightly, and then all its plain ones are taken:
-  those that hold one answer of text and tool calls;
+- a dialect, in one framing, fits if the target reads at least one of its transcripts rightly, and then all its plain
+  ones are taken: those that hold one answer of text and tool calls;
 - others (several choices, a refusal, reasoning, a legacy call) are taken where the target reads them rightly;
+- a target that hands on payloads as they are may fit several dialects: then it is taken for one of chat completions;
 - where no dialect fits, the target is wrong about all of them or its result says nothing: it is held to the plain
   transcripts of chat completions.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit.fuzz.oracles import reference_of
+from streamkit.mutations.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fitting"]
 
-_DEFAULT = "openai_chat"
+_DEFAULT = ("openai_chat", "sse")
 
 
 def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> tuple[list[Transcript], list[str]]:
@@ -39,34 +41,35 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
         returns: "message" or "events": what the target returns.
     """
     references = [reference_of(one) for one in transcripts]
-    right = [_reads(runner, one, reference, returns) for one, reference in zip(transcripts, references, strict=True)]
-    fits = {one.dialect for one, rightly in zip(transcripts, right, strict=True) if rightly} or {_DEFAULT}
+    spoken = [(str(one.dialect), Stream.of(one).manner.wire) for one in transcripts]
+    reads = [_reads(runner, one, reference, returns) for one, reference in zip(transcripts, references, strict=True)]
+    fits = {manner for manner, one in zip(spoken, reads, strict=True) if one == "whole"}
+    if not fits:  # a list of payloads that are handed on as they are says little of what they mean to the target
+        fits = {manner for manner, one in zip(spoken, reads, strict=True) if one}
+        fits = {_DEFAULT} if _DEFAULT in fits and returns == "message" else fits or {_DEFAULT}
     chosen, strange, other = [], [], []
-    for one, reference, rightly in zip(transcripts, references, right, strict=True):
-        if one.dialect not in fits:
-            other.append(one)
-        elif rightly or returns == "events" or reference is None or _plain(reference):
+    for one, manner, reference, read in zip(transcripts, spoken, references, reads, strict=True):
+        if manner not in fits:
+            other.append(manner[0])
+        elif read or returns == "events" or reference is None or not _strange(reference):
             chosen.append(one)
         else:
-            strange.append(one)
-    notes = [f"{one.name} was left out: the target does not read {_what(one)}" for one in strange]
+            strange.append(f"{one.name} was left out: the target does not read {_strange(reference)}")
     if other:
-        spoken = ", ".join(sorted({str(one.dialect) for one in other}))
         count = f"{len(other)} bundled transcript{'s' if len(other) > 1 else ''}"
-        notes.append(f"{count} of other dialects ({spoken}) left out: name them to try them")
-    return chosen, notes
+        strange.append(f"{count} of other dialects ({', '.join(sorted(set(other)))}) left out: name them to try them")
+    return chosen, strange
 
 
-def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, returns: str) -> bool:
+def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, returns: str) -> str:
+    """Say how a target reads a transcript rightly: "whole", in "pieces" that add up to what it says, or "" for not."""
     outcome = runner.run(transcript.fragment())
     if not outcome.returned or reference is None:
-        return False
+        return ""
     verdict = reference.learned(outcome.value).judge(outcome.value, returns)
-    return verdict is not None and verdict.same
-
-
-def _plain(reference: Reference) -> bool:
-    return _strange(reference) == ""
+    if verdict is None or not verdict.same:
+        return ""
+    return "pieces" if isinstance(outcome.value, list) else "whole"
 
 
 def _strange(reference: Reference) -> str:
@@ -84,8 +87,3 @@ def _strange(reference: Reference) -> str:
     if any(call.type != "function" for call in choice.tool_calls):
         return "calls of another type"
     return ""
-
-
-def _what(transcript: Transcript) -> str:
-    reference = reference_of(transcript)
-    return _strange(reference) if reference is not None else "it"

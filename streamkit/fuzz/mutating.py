@@ -199,8 +199,8 @@ class Mutator:
 
     def _find_a_way(self) -> bool:
         """Choose the chunks in which mutated streams come: any in which the stream itself gives what it should."""
-        ways: tuple[Callable[[bytes], Fragmentation], ...] = (Fragmentation.per_event, lambda _: Fragmentation.whole())
-        for way in ways:
+        ways: list[Callable[[bytes], Fragmentation]] = [Fragmentation.per_event, lambda _: Fragmentation.whole()]
+        for way in ways if self.steady else ways[::-1]:  # who follows the chunks gets one, before and after
             body = self.transcript.body
             if self.run(way(body).chunks(body), True).same_as(self.judge.baseline):
                 self.way = way

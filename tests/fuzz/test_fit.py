@@ -1,0 +1,90 @@
+"""Which bundled transcripts a target gets that none was named for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+import streamkit
+from streamkit.cassettes import bundled
+from streamkit.dialects import names
+from streamkit.fuzz.fit import fitting
+from streamkit.fuzz.runner import Runner
+from streamkit.fuzz.targets import adapt
+from streamkit.wire.sse import decode
+
+EXOTIC = {"openai_chat/synthetic_two_choices_logprobs", "openai_chat/synthetic_reasoning_with_ids"}
+
+
+def decode_any(body: bytes) -> bool:
+    return bool(decode(body))
+
+
+def fit(target: Any, returns: str = "message") -> tuple[list[str], list[str]]:
+    with Runner(adapt(target)) as runner:
+        chosen, notes = fitting(runner, bundled(), returns)
+    return [one.name for one in chosen], notes
+
+
+def of(dialect: str) -> set[str]:
+    return {one.name for one in bundled() if one.dialect == dialect}
+
+
+@pytest.mark.parametrize("dialect", names())
+def test_a_reader_of_one_dialect_gets_its_transcripts(dialect: str) -> None:
+    chosen, notes = fit(streamkit.dialects.get(dialect).reader)
+    assert of(dialect) == set(chosen)
+    assert notes[-1].startswith(f"{len(bundled()) - len(chosen)} bundled transcripts of other dialects (")
+
+
+def one_choice(chunks: Iterable[bytes]) -> dict[str, Any]:
+    """Read text and know no answer of several choices."""
+    text = ""
+    for event in decode(b"".join(chunks)):
+        if not event.data.startswith("{"):
+            continue
+        for choice in json.loads(event.data)["choices"]:
+            if choice["index"]:
+                raise ValueError("several choices")
+            text += choice["delta"].get("content") or ""
+    return {"content": text}
+
+
+def test_what_a_target_was_not_made_for_is_left_out_and_that_is_said() -> None:
+    chosen, notes = fit(one_choice)
+    two = "openai_chat/synthetic_two_choices_logprobs"
+    assert of("openai_chat") - {two} == set(chosen)
+    assert f"{two} was left out: the target does not read several choices" == notes[0]
+
+
+def test_a_target_whose_result_says_nothing_gets_the_plain_chat_completions() -> None:
+    chosen, _ = fit(lambda chunks: len(b"".join(chunks)))
+    assert of("openai_chat") - EXOTIC == set(chosen)
+
+
+def test_a_target_that_hands_on_payloads_is_taken_for_one_of_chat_completions() -> None:
+    def payloads(chunks: Iterable[bytes]) -> list[Any]:
+        return [json.loads(event.data) for event in decode(b"".join(chunks)) if event.data.startswith("{")]
+
+    assert of("openai_chat") == set(fit(payloads)[0])
+
+
+def test_a_decoder_of_events_gets_every_stream_of_them() -> None:
+    chosen, _ = fit("streamkit:SSEDecoder", "events")
+    sse = {one.name for one in bundled() if decode_any(one.body)}
+    assert sse == set(chosen)
+
+
+def test_a_reader_of_events_does_not_get_gemini_s_array() -> None:
+    def of_events(chunks: Iterable[bytes]) -> Any:
+        body = b"".join(chunks)
+        if not body.startswith(b"data"):
+            raise ValueError("no events")
+        return streamkit.accumulate([body], dialect="gemini")
+
+    chosen, _ = fit(of_events)
+    assert chosen
+    assert not any("array" in name for name in chosen)
