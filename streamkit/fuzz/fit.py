@@ -15,7 +15,7 @@ What was left out is said. Whoever names transcripts gets those.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.oracles import reference_of
 from streamkit.mutations.stream import Stream
@@ -67,7 +67,7 @@ def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, 
     if not outcome.returned or reference is None:
         return ""
     verdict = reference.learned(outcome.value).judge(outcome.value, returns)
-    if verdict is None or not verdict.same:
+    if verdict is None or not verdict.same or not _says_something(verdict.actual):
         return ""
     return "pieces" if isinstance(outcome.value, list) else "whole"
 
@@ -87,3 +87,10 @@ def _strange(reference: Reference) -> str:
     if any(call.type != "function" for call in choice.tool_calls):
         return "calls of another type"
     return ""
+
+
+def _says_something(said: Any) -> bool:
+    """Whether more than nothing was compared: to see no text in a stream that one does not read is no reading."""
+    if isinstance(said, list):
+        return bool(said)
+    return any(one.get("content") or one.get("tool_calls") for one in said.get("choices", [said]) if one)

@@ -85,7 +85,8 @@ def merge(stream: Stream, choose: Choose) -> Edit:
     ]
     one, first, two, second = choose.of(_need(pairs, "two payloads that can be joined"))
     second["choices"][0]["text"] = (first["choices"][0]["text"] or "") + (second["choices"][0]["text"] or "")
-    return Edit(_put(stream.replaced(one), one, second), f"events {one} and {two} in one", (one, two), (one,))
+    payload = {**first, **second}
+    return Edit(_put(stream.replaced(one), one, payload), f"events {one} and {two} in one", (one, two), (one,))
 
 
 @mutation(

@@ -51,7 +51,7 @@ SAMPLES = {
         ),
     ),
     "openai_responses": Sample(8, frozenset({"responses_interleaved_calls"})),
-    "openai_completions": Sample(10, frozenset({"completions_choices_in_turn"})),
+    "openai_completions": Sample(8, frozenset({"completions_choices_in_turn"})),
     "anthropic_messages": Sample(12),
     "gemini": Sample(16, frozenset({"gemini_candidates_apart"})),
     "ollama": Sample(10, frozenset({"ollama_calls_apart"})),

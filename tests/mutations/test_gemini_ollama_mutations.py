@@ -19,7 +19,7 @@ from streamkit.dialects.layout import Layout
 from streamkit.dialects.ollama import Ollama
 from streamkit.dialects.openai_completions import OpenAICompletions
 from streamkit.errors import DialectError
-from streamkit.mutations import frames, framing, gemini, gemini_faults, ollama, openai_completions
+from streamkit.mutations import frames, framing, gemini, gemini_faults, ollama, openai_completions, other_added
 from streamkit.mutations.registry import Class, Inapplicable, Mutation, mutations
 from streamkit.mutations.stream import Stream
 from streamkit.transcript import Transcript
@@ -218,3 +218,13 @@ def test_choices_are_sorted_only_where_each_payload_holds_one() -> None:
     for one in together:
         with pytest.raises(Inapplicable, match="several choices"):
             openai_completions.choices_in_turn.apply(one, (1,))
+
+
+def test_two_payloads_of_completions_in_one_keep_the_fields_that_nobody_knows() -> None:
+    base = Stream.of(of("openai_completions", COMPLETIONS[0]))
+    stream = other_added.unknown_fields_of_events.apply(base, (0, 1)).stream
+    edit = openai_completions.merge.apply(stream)
+    before = read("openai_completions", stream.body())
+    assert isinstance(before, Completion)
+    assert "x_unknown" in before.extra
+    assert before == read("openai_completions", edit.stream.body())
