@@ -17,13 +17,12 @@ from streamkit.mutations.anthropic_parts import (
     Block,
     blocks_of,
     event_of,
-    first_choice,
-    need,
     of_type,
     payload_of,
     rewritten,
     without,
 )
+from streamkit.mutations.expected import first_choice, need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.spoken import traced
 

@@ -14,13 +14,13 @@ from streamkit.mutations.anthropic_parts import (
     blocks_of,
     event_of,
     message_of,
-    need,
     of_type,
     payload_of,
     pieces_of,
     rewritten,
     without,
 )
+from streamkit.mutations.expected import need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.stream import Event
 

@@ -16,7 +16,6 @@ from streamkit.mutations.anthropic_parts import (
     TEXTS,
     blocks_of,
     event_of,
-    need,
     of_type,
     ordered,
     payload_of,
@@ -24,6 +23,7 @@ from streamkit.mutations.anthropic_parts import (
     rewritten,
     without,
 )
+from streamkit.mutations.expected import need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.anthropic_accumulator import stop_problem
-from streamkit.mutations.registry import Inapplicable
+from streamkit.mutations.expected import need
 from streamkit.mutations.stream import Event, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamkit.completion import Choice, Completion
+    from streamkit.completion import Choice
 
 __all__ = [
     "DOCS",
@@ -22,9 +22,7 @@ __all__ = [
     "Block",
     "blocks_of",
     "event_of",
-    "first_choice",
     "message_of",
-    "need",
     "of_type",
     "ordered",
     "payload_of",
@@ -86,13 +84,6 @@ def blocks_of(stream: Stream) -> list[Block]:
     return [block for block in found if block.index not in late]
 
 
-def need(found: list[Any], what: str) -> list[Any]:
-    """Return what was found; raise Inapplicable where it is nothing."""
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
-
-
 def of_type(stream: Stream, kind: str) -> list[int]:
     """Return the numbers of the events of a type; raise Inapplicable where there is none."""
     return need([n for n, payload in message_of(stream) if payload.get("type") == kind], kind)
@@ -136,13 +127,6 @@ def pieces_of(stream: Stream) -> list[tuple[int, str, str]]:
             if name is not None and len(delta) == 2 and isinstance(delta.get(name), str):
                 found.append((number, name, delta[name]))
     return found
-
-
-def first_choice(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    """Make a change of a completion out of a change of its choice."""
-    return lambda completion: replace(
-        completion, choices=tuple(change(choice) if n == 0 else choice for n, choice in enumerate(completion.choices))
-    )
 
 
 def stopped(reason: str) -> Callable[[Choice], Choice]:

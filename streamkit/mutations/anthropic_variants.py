@@ -18,8 +18,6 @@ from streamkit.mutations.anthropic_parts import (
     Block,
     blocks_of,
     event_of,
-    first_choice,
-    need,
     of_type,
     ordered,
     payload_of,
@@ -28,6 +26,7 @@ from streamkit.mutations.anthropic_parts import (
     stopped,
     without,
 )
+from streamkit.mutations.expected import first_choice, need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.stream import Event, Stream
 

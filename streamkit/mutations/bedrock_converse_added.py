@@ -11,23 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall, argument_problem
 from streamkit.mutations.bedrock_converse import Part, edited, parts
+from streamkit.mutations.expected import first_choice
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.spoken import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from streamkit.completion import Choice, Completion
+    from streamkit.completion import Choice
     from streamkit.mutations.stream import Stream
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
 
 _MODEL = "bedrock-runtime: ConverseStreamOutput"
 _ONLY = ("bedrock_converse",)
-
-
-def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
 
 
 def _calls(found: list[Part]) -> dict[int, list[tuple[int, str]]]:
@@ -81,7 +76,7 @@ def half_input(stream: Stream, choose: Choose) -> Edit:
 
     raws = [part.raw for n, part in enumerate(found) if n != number]
     said = f"the {'first' if first else 'last'} fragment of call {index} is lost"
-    return edited(stream, raws, said, tail=tail, before=(number,), after=(), expected=_first(halved))
+    return edited(stream, raws, said, tail=tail, before=(number,), after=(), expected=first_choice(halved))
 
 
 @mutation(
@@ -102,7 +97,7 @@ def stop_reason(stream: Stream, choose: Choose) -> Edit:
 
     raws = [part.raw for part in found]
     raws[number] = found[number].saying({**found[number].payload, "stopReason": reason})
-    return edited(stream, raws, f"stop reason {reason}", tail=tail, at=(number,), expected=_first(stopped))
+    return edited(stream, raws, f"stop reason {reason}", tail=tail, at=(number,), expected=first_choice(stopped))
 
 
 @mutation(
@@ -132,7 +127,7 @@ def second_call(stream: Stream, choose: Choose) -> Edit:
     ]
     call = ToolCall("call_second", "second_tool", text, index=index)
     made = edited(stream, raws, "a second call", tail=tail, after=(stop,))
-    change = _first(lambda one: replace(one, tool_calls=(*one.tool_calls, call)))
+    change = first_choice(lambda one: replace(one, tool_calls=(*one.tool_calls, call)))
     return replace(made, expected=traced(made.stream, change))
 
 
@@ -175,4 +170,4 @@ def surrogate_halves(stream: Stream, choose: Choose) -> Edit:
         text = choice.content or ""
         return replace(choice, content=text[:at] + "\U0001f30d" + text[at:])
 
-    return replace(made, expected=traced(made.stream, _first(grown)))
+    return replace(made, expected=traced(made.stream, first_choice(grown)))

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import DialectError
+from streamkit.mutations.expected import need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.wire.jsonarray import JSONArrayDecoder
 
@@ -22,18 +23,11 @@ if TYPE_CHECKING:
     from streamkit.completion import Completion
     from streamkit.mutations.stream import Stream
 
-__all__ = ["API", "ONLY", "answers", "as_body", "changed", "elements_of", "ends_of", "need", "parts_of", "payload_of"]
+__all__ = ["API", "ONLY", "answers", "as_body", "changed", "elements_of", "ends_of", "parts_of", "payload_of"]
 
 API = "ai.google.dev/api/generate-content: GenerateContentResponse"
 ONLY = ("gemini",)
 _SPACE = (b"", b" ", b"\n", b"\r\n", b"\t \n\n")
-
-
-def need(found: list[Any], what: str) -> list[Any]:
-    """Return what was found; raise Inapplicable where that is nothing."""
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
 
 
 def answers(stream: Stream) -> list[tuple[int, dict[str, Any]]]:

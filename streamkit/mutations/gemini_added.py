@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall
-from streamkit.mutations.gemini import API, ONLY, answers, changed, ends_of, need, parts_of, payload_of
+from streamkit.mutations.expected import first_choice, need
+from streamkit.mutations.gemini import API, ONLY, answers, changed, ends_of, parts_of, payload_of
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.spoken import traced
 
@@ -50,10 +51,6 @@ def _calls(stream: Stream) -> list[tuple[int, int]]:
     return need(found, "call")
 
 
-def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
-
-
 def _of_call(which: int, **fields: Any) -> Callable[[Completion], Completion]:
     """Return a change of one of the calls, by its place."""
 
@@ -61,7 +58,7 @@ def _of_call(which: int, **fields: Any) -> Callable[[Completion], Completion]:
         calls = (replace(one, **fields) if n == which else one for n, one in enumerate(choice.tool_calls))
         return replace(choice, tool_calls=tuple(calls))
 
-    return _first(change)
+    return first_choice(change)
 
 
 @mutation(
@@ -93,7 +90,7 @@ def thought_signature(stream: Stream, choose: Choose) -> Edit:
         parts_of(payload["candidates"][0])[at]["thoughtSignature"] = _SIGNATURE
     edited = changed(stream, number, payload)
     said = ("a call is signed", "a text is signed", "a signature with an empty text")[how]
-    calm = None if how != 2 else _first(lambda one: replace(one, content=one.content or ""))
+    calm = None if how != 2 else first_choice(lambda one: replace(one, content=one.content or ""))
     return Edit(edited, said, (number,), (number,), traced(edited, calm))
 
 
@@ -125,7 +122,7 @@ def thoughts_first(stream: Stream, choose: Choose) -> Edit:
             {"candidates": [{"content": {"parts": [one], "role": "model"}, "index": 0}], **head} for one in thoughts
         ]
         edited = stream.inserted(number, *(stream.payload_event(one) for one in made))
-    expected = traced(edited, _first(lambda one: replace(one, reasoning="".join(texts))))
+    expected = traced(edited, first_choice(lambda one: replace(one, reasoning="".join(texts))))
     return Edit(edited, "thoughts first", (), (number,), expected)
 
 
@@ -155,7 +152,7 @@ def call_ids(stream: Stream, choose: Choose) -> Edit:
         return replace(choice, tool_calls=tuple(calls))
 
     said = ("calls without ids", "calls with empty ids", "calls with ids")[how]
-    return Edit(edited, said, tuple(found), tuple(found), traced(edited, _first(renamed)))
+    return Edit(edited, said, tuple(found), tuple(found), traced(edited, first_choice(renamed)))
 
 
 @mutation(
@@ -227,7 +224,7 @@ def second_call(stream: Stream, choose: Choose) -> Edit:
         edited = changed(stream, number, payload)
     text = json.dumps(call["args"], ensure_ascii=False, separators=(",", ":"))
     added = ToolCall(call.get("id"), call["name"] or "", text)
-    expected = traced(edited, _first(lambda one: replace(one, tool_calls=(*one.tool_calls, added))))
+    expected = traced(edited, first_choice(lambda one: replace(one, tool_calls=(*one.tool_calls, added))))
     said = ("beside the first", "in a payload of its own", "the same again")[how]
     return Edit(edited, f"a second call, {said}", (number,), (number,), expected)
 

@@ -9,24 +9,18 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.mutations.gemini import ONLY, answers, as_body, changed, elements_of, ends_of, need, payload_of
+from streamkit.mutations.expected import first_choice, need
+from streamkit.mutations.gemini import ONLY, answers, as_body, changed, elements_of, ends_of, payload_of
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.stream import Event, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from streamkit.completion import Choice, Completion
+    from streamkit.completion import Choice
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
 
 _ERROR = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
 _BAD_ENDS = ("MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL", "OTHER", "UNEXPECTED_TOOL_CALL", "A_NEW_REASON")
-
-
-def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    """Make a change of a completion out of a change of its first choice."""
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
 
 
 @mutation(
@@ -65,7 +59,7 @@ def finish_reason(stream: Stream, choose: Choose) -> Edit:
         calls = tuple(replace(call, problem=problem) for call in choice.tool_calls)
         return replace(choice, finish_reason=reason, tool_calls=calls)
 
-    return Edit(changed(stream, number, payload), f"ends with {reason}", (number,), (number,), _first(change))
+    return Edit(changed(stream, number, payload), f"ends with {reason}", (number,), (number,), first_choice(change))
 
 
 @mutation(

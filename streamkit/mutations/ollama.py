@@ -12,12 +12,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.payloads import compact
+from streamkit.mutations.expected import first_choice, need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from streamkit.completion import Choice, Completion
+    from streamkit.completion import Choice
     from streamkit.mutations.stream import Stream
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
@@ -35,21 +34,15 @@ _COUNTS = (
 )
 
 
-def _need(found: list[Any], what: str) -> list[Any]:
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
-
-
 def _lines(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
     """Return the lines of an answer, to be changed."""
     found = [(n, copy.deepcopy(line)) for n, line in stream.payloads if isinstance(line.get("done"), bool)]
-    return _need(found, "line of an answer")
+    return need(found, "line of an answer")
 
 
 def _last(stream: Stream) -> tuple[int, dict[str, Any]]:
     found = [(number, line) for number, line in _lines(stream) if line["done"]]
-    number, line = _need(found, "line with done: true")[-1]
+    number, line = need(found, "line with done: true")[-1]
     return number, line
 
 
@@ -91,11 +84,6 @@ def _put(stream: Stream, number: int, *lines: dict[str, Any]) -> Stream:
     return stream.replaced(number, *(stream.payload_event(line) for line in lines))
 
 
-def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    """Make a change of a completion out of a change of its choice."""
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
-
-
 # The same answer, in other pieces
 
 
@@ -111,7 +99,7 @@ def split_text(stream: Stream, choose: Choose) -> Edit:
         for where, key in _texts(line)
         if len(where[key]) > 1 and sum(bool(one[name]) for one, name in _texts(line)) == 1
     ]
-    number, line, where, key = choose.of(_need(places, "text of two characters by itself"))
+    number, line, where, key = choose.of(need(places, "text of two characters by itself"))
     cut = 1 + choose(len(where[key]) - 1)
     first = _quiet(line)
     (first if where is line else first["message"])[key] = where[key][:cut]
@@ -141,7 +129,7 @@ def merge_lines(stream: Stream, choose: Choose) -> Edit:
         and plain(second)
         and [key for _, key in _texts(first)] == [key for _, key in _texts(second)]
     ]
-    one, first, two, second = choose.of(_need(pairs, "two lines that can be joined"))
+    one, first, two, second = choose.of(need(pairs, "two lines that can be joined"))
     for (here, key), (there, _) in zip(_texts(first), _texts(second), strict=True):
         here[key] += there[key]
     return Edit(_put(stream.replaced(two), one, first), f"lines {one} and {two} in one", (one, two), (one,))
@@ -158,7 +146,7 @@ def empty_line(stream: Stream, choose: Choose) -> Edit:
         for number, line in _lines(stream)
         if any(key in ("content", "response") for _, key in _texts(line))
     ]
-    number, line = choose.of(_need(places, "line with content"))
+    number, line = choose.of(need(places, "line with content"))
     return Edit(stream.inserted(number, stream.payload_event(_quiet(line))), "an empty line", (), (number,))
 
 
@@ -189,7 +177,7 @@ def null_fields(stream: Stream, choose: Choose) -> Edit:
 def calls_apart(stream: Stream, choose: Choose) -> Edit:
     """Send each call by itself."""
     places = [(number, line) for number, line in _lines(stream) if len(_calls(line)) > 1]
-    number, line = choose.of(_need(places, "line with two calls"))
+    number, line = choose.of(need(places, "line with two calls"))
     *before, last = _calls(line)
     made = [_with_calls(_quiet(line), [call]) for call in before]
     return Edit(_put(stream, number, *made, _with_calls(line, [last])), f"the calls of line {number} apart", (number,))
@@ -212,7 +200,7 @@ def calls_together(stream: Stream, choose: Choose) -> Edit:
         and first.keys() <= {"model", "created_at", "message", "done"}
         and first["message"].keys() <= {"role", "content", "thinking", "tool_calls"}
     ]
-    one, first, two, second = choose.of(_need(pairs, "two lines with calls, one after the other"))
+    one, first, two, second = choose.of(need(pairs, "two lines with calls, one after the other"))
     made = _with_calls(second, [*_calls(first), *_calls(second)])
     made.update({key: first[key] for key in ("created_at",) if key in first})
     return Edit(
@@ -249,7 +237,7 @@ def calls_in_last_line(stream: Stream, choose: Choose) -> Edit:
 def arguments_as_text(stream: Stream, choose: Choose) -> Edit:
     """Send the arguments of all calls as text, as OpenAI does."""
     del choose
-    _need([line for _, line in _lines(stream) if _calls(line)], "call")
+    need([line for _, line in _lines(stream) if _calls(line)], "call")
 
     def as_text(line: dict[str, Any]) -> dict[str, Any] | None:
         for call in _calls(line):
@@ -268,7 +256,7 @@ def arguments_as_text(stream: Stream, choose: Choose) -> Edit:
 )  # fmt: skip
 def one_index(stream: Stream, choose: Choose) -> Edit:
     """Give all calls index 0, or take their indexes away."""
-    _need([line for _, line in _lines(stream) if _calls(line)], "call")
+    need([line for _, line in _lines(stream) if _calls(line)], "call")
     index = choose.of([0, None])
 
     def indexed(line: dict[str, Any]) -> dict[str, Any] | None:
@@ -282,7 +270,7 @@ def one_index(stream: Stream, choose: Choose) -> Edit:
     def expected(choice: Choice) -> Choice:
         return replace(choice, tool_calls=tuple(replace(call, index=index) for call in choice.tool_calls))
 
-    return Edit(stream.mapped(indexed), f"all calls with index {index}", expected=_first(expected))
+    return Edit(stream.mapped(indexed), f"all calls with index {index}", expected=first_choice(expected))
 
 
 @mutation(
@@ -307,7 +295,7 @@ def done_reason(stream: Stream, choose: Choose) -> Edit:
             calls = tuple(replace(call, problem=problem) for call in calls)
         return replace(choice, finish_reason=reason, tool_calls=calls)
 
-    return Edit(_put(stream, number, line), f"done_reason {reason}", (number,), (number,), _first(expected))
+    return Edit(_put(stream, number, line), f"done_reason {reason}", (number,), (number,), first_choice(expected))
 
 
 @mutation(

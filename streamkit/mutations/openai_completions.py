@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from streamkit.mutations.expected import need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 
 if TYPE_CHECKING:
@@ -23,12 +24,6 @@ _API = "platform.openai.com/docs/api-reference/completions"
 _ONLY = ("openai_completions",)
 
 
-def _need(found: list[Any], what: str) -> list[Any]:
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
-
-
 def _single(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
     """Return the payloads with one choice, to be changed, each with the number of its event."""
     found = []
@@ -36,7 +31,7 @@ def _single(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
         choices = payload.get("choices")
         if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], dict) and "text" in choices[0]:
             found.append((number, copy.deepcopy(payload)))
-    return _need(found, "payload with one choice")
+    return need(found, "payload with one choice")
 
 
 def _put(stream: Stream, number: int, *payloads: dict[str, Any]) -> Stream:
@@ -45,7 +40,7 @@ def _put(stream: Stream, number: int, *payloads: dict[str, Any]) -> Stream:
 
 def _finishes(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
     found = [(number, payload) for number, payload in _single(stream) if payload["choices"][0].get("finish_reason")]
-    return _need(found, "finish reason")
+    return need(found, "finish reason")
 
 
 def _plain(payload: dict[str, Any]) -> bool:
@@ -61,7 +56,7 @@ def _plain(payload: dict[str, Any]) -> bool:
 def split_text(stream: Stream, choose: Choose) -> Edit:
     """Split a text after any character; all else stays with the second half."""
     places = [(n, p) for n, p in _single(stream) if len(p["choices"][0]["text"] or "") > 1]
-    number, payload = choose.of(_need(places, "text of two characters"))
+    number, payload = choose.of(need(places, "text of two characters"))
     choice = payload["choices"][0]
     cut = 1 + choose(len(choice["text"]) - 1)
     first = {"text": choice["text"][:cut], "index": choice.get("index", 0), "logprobs": None, "finish_reason": None}
@@ -83,7 +78,7 @@ def merge(stream: Stream, choose: Choose) -> Edit:
         for (one, first), (two, second) in pairwise(single)
         if two == one + 1 and _plain(first) and first["choices"][0].get("index") == second["choices"][0].get("index")
     ]
-    one, first, two, second = choose.of(_need(pairs, "two payloads that can be joined"))
+    one, first, two, second = choose.of(need(pairs, "two payloads that can be joined"))
     second["choices"][0]["text"] = (first["choices"][0]["text"] or "") + (second["choices"][0]["text"] or "")
     payload = {**first, **second}
     return Edit(_put(stream.replaced(one), one, payload), f"events {one} and {two} in one", (one, two), (one,))
@@ -102,7 +97,7 @@ def choices_together(stream: Stream, choose: Choose) -> Edit:
         if two == one + 1 and first["choices"][0].get("index") != second["choices"][0].get("index")
         and not first.get("usage")
     ]  # fmt: skip
-    one, first, two, second = choose.of(_need(pairs, "two choices side by side"))
+    one, first, two, second = choose.of(need(pairs, "two choices side by side"))
     both = [*first["choices"], *second["choices"]]
     payload = {**first, **second, "choices": choose.of([both, both[::-1]])}
     return Edit(_put(stream.replaced(one), one, payload), f"events {one} and {two} in one", (one, two), (one,))
@@ -159,7 +154,7 @@ def usage_elsewhere(stream: Stream, choose: Choose) -> Edit:
     """Move the usage of the payload without choices to the last finish reason."""
     del choose
     alone = [n for n, payload in stream.payloads if payload.get("usage") and payload.get("choices") == []]
-    number = _need(alone, "usage by itself")[-1]
+    number = need(alone, "usage by itself")[-1]
     usage = stream.events[number].payload["usage"]
     last = _finishes(stream)[-1][0]
     payload = dict(_single(stream))[last]

@@ -10,42 +10,35 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from streamkit.mutations.expected import need
 from streamkit.mutations.openai_responses_parts import (
     CALL_DELTAS,
     ONLY,
+    REFERENCE,
     calls,
     deltas,
     events_of,
-    need,
     of_type,
     renumbered,
     retold,
     terminal,
     told,
+    without,
 )
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.stream import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from streamkit.completion import Completion
     from streamkit.mutations.stream import Stream
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
 
-_REFERENCE = "OpenAI API reference, Responses: streaming events"
-
-
-def _without(stream: Stream, gone: Sequence[int]) -> Stream:
-    left_out = set(gone)
-    return renumbered(stream, [event for number, event in enumerate(stream.events) if number not in left_out])
-
 
 @mutation(
     "responses_split_deltas", Class.PRESERVING, Layer.DELTA, "splits a delta in two",
     right="appends each delta: a token may come in any number of them",
-    sources=[_REFERENCE], dialects=ONLY,
+    sources=[REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def split_deltas(stream: Stream, choose: Choose) -> Edit:
     """Split a delta of text or arguments between two characters."""
@@ -62,7 +55,7 @@ def split_deltas(stream: Stream, choose: Choose) -> Edit:
 
 @mutation(
     "responses_joined_deltas", Class.PRESERVING, Layer.DELTA, "joins two deltas in one",
-    right="appends each delta, however long it is", sources=[_REFERENCE], dialects=ONLY,
+    right="appends each delta, however long it is", sources=[REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def joined_deltas(stream: Stream, choose: Choose) -> Edit:
     """Join two deltas of one text that follow each other."""
@@ -85,7 +78,7 @@ def joined_deltas(stream: Stream, choose: Choose) -> Edit:
 @mutation(
     "responses_interleaved_calls", Class.PRESERVING, Layer.DELTA, "sends the arguments of two calls in turns",
     right="appends each delta to the item that its output_index names, and to no other",
-    sources=["langchain-ai/langchain#32562", "langchain-ai/langchainjs#8049", _REFERENCE], dialects=ONLY,
+    sources=["langchain-ai/langchain#32562", "langchain-ai/langchainjs#8049", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def interleaved_calls(stream: Stream, choose: Choose) -> Edit:
     """Announce two calls, send their deltas in turns, then finish both."""
@@ -142,7 +135,7 @@ def arguments_at_once(stream: Stream, choose: Choose) -> Edit:
     if choose(2):
         done = [kind.removesuffix("delta") + "done" for kind in CALL_DELTAS]
         gone = [n for n in (*gone, *of_type(stream, *done)) if stream.events[n].payload.get("output_index") == index]
-    return Edit(_without(stream, gone), f"no deltas of item {index}", tuple(gone))
+    return Edit(without(stream, gone), f"no deltas of item {index}", tuple(gone))
 
 
 @mutation(
@@ -156,7 +149,7 @@ def lost_delta(stream: Stream, choose: Choose) -> Edit:
     number = choose.of(need(events_of(stream, index, ".delta"), "delta of a call"))
     if choose(2):
         return Edit(renumbered(stream.inserted(number, stream.events[number])), "a delta twice", (number,))
-    return Edit(_without(stream, [number]), "a delta lost", (number,))
+    return Edit(without(stream, [number]), "a delta lost", (number,))
 
 
 @mutation(
@@ -191,7 +184,7 @@ def no_created(stream: Stream, choose: Choose) -> Edit:
     again = {name for name, value in first.items() if value == last.get(name) or value in (None, [], "in_progress")}
     if set(first) - again - {"service_tier"}:
         raise Inapplicable("its terminal event does not say again what response.created says")
-    return Edit(_without(stream, gone), "no response.created", tuple(gone))
+    return Edit(without(stream, gone), "no response.created", tuple(gone))
 
 
 @mutation(

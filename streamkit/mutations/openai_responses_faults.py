@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.openai_responses_choice import cut_off
+from streamkit.mutations.expected import need
 from streamkit.mutations.openai_responses_parts import (
     ONLY,
+    REFERENCE,
     calls,
     events_of,
-    need,
     of_type,
     renumbered,
     retold,
@@ -32,14 +33,13 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
 
-_REFERENCE = "OpenAI API reference, Responses: streaming events"
 _MESSAGE = "The server had an error while processing your request. Sorry about that!"
 
 
 @mutation(
     "responses_cut", Class.FAULT, Layer.DELTA, "ends cleanly between two events, before the terminal one",
     right="says that the stream ended early; no call of it is executed, finished items or not",
-    sources=["SamSaffron/term-llm#955", "BerriAI/litellm#32159", _REFERENCE], dialects=ONLY,
+    sources=["SamSaffron/term-llm#955", "BerriAI/litellm#32159", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def cut(stream: Stream, choose: Choose) -> Edit:
     """Cut the stream after an event of each type, the last types first; and add `[DONE]`, or not."""

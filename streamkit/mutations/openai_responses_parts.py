@@ -5,27 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.mutations.registry import Inapplicable
+from streamkit.mutations.expected import need
 from streamkit.mutations.stream import Event, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
-    "CALL_DELTAS", "ONLY", "TERMINAL", "calls", "deltas", "events_of", "need", "of_type", "renumbered", "retold",
-    "terminal", "told",
+    "CALL_DELTAS", "ONLY", "REFERENCE", "TERMINAL", "calls", "deltas", "events_of", "of_type", "renumbered", "retold",
+    "terminal", "told", "without",
 ]  # fmt: skip
 
 ONLY = ("openai_responses",)
+REFERENCE = "OpenAI API reference, Responses: streaming events"
 TERMINAL = ("response.completed", "response.incomplete")
 CALL_DELTAS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
-
-
-def need(found: Sequence[Any], what: str) -> Sequence[Any]:
-    """Return what was found, or raise Inapplicable where that is nothing."""
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
 
 
 def of_type(stream: Stream, *kinds: str) -> list[int]:
@@ -99,3 +93,9 @@ def renumbered(stream: Stream, events: Sequence[Event] | None = None) -> Stream:
 
     change: Callable[[Any], Any] = number
     return edited.mapped(change)
+
+
+def without(stream: Stream, gone: Iterable[int]) -> Stream:
+    """Return the stream without some events, its sequence numbers in order."""
+    left_out = set(gone)
+    return renumbered(stream, [event for number, event in enumerate(stream.events) if number not in left_out])

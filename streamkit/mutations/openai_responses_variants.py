@@ -11,29 +11,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.mutations.expected import first_choice, need
 from streamkit.mutations.openai_responses_parts import (
     ONLY,
+    REFERENCE,
     calls,
     events_of,
-    need,
     of_type,
     renumbered,
     retold,
     terminal,
     told,
+    without,
 )
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.spoken import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from streamkit.completion import Choice, Completion
     from streamkit.mutations.stream import Stream
 
 __all__: list[str] = []  # the catalogue finds the entries by their class
 
-_REFERENCE = "OpenAI API reference, Responses: streaming events"
 _AT_ONCE = ("earendil-works/pi#2745", "anomalyco/opencode#44862", "Wei-Shaw/sub2api#6629")
 
 
@@ -46,20 +45,10 @@ def _output(stream: Stream) -> list[dict[str, Any]]:
     return list(output)
 
 
-def _without(stream: Stream, gone: Iterable[int]) -> Stream:
-    left_out = set(gone)
-    return renumbered(stream, [event for number, event in enumerate(stream.events) if number not in left_out])
-
-
-def _first(change: Any) -> Any:
-    """Make a change of a completion out of a change of its choice."""
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
-
-
 @mutation(
     "responses_no_names", Class.DIALECT, Layer.FRAMING, "sends the events without their names",
     right="takes the type from the payload, where every event has it",
-    sources=["anthropics/anthropic-sdk-python#688", _REFERENCE], dialects=ONLY,
+    sources=["anthropics/anthropic-sdk-python#688", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def no_names(stream: Stream, choose: Choose) -> Edit:
     """Leave out all `event` fields."""
@@ -92,7 +81,7 @@ def text_at_once(stream: Stream, choose: Choose) -> Edit:
     if how == 2:
         gone |= {n for n in of_type(stream, "response.output_item.done") if _item(stream, n).get("type") == "message"}
     said = ("no deltas of text", "no deltas of text, and no `done`", "the text in the terminal event only")[how]
-    return Edit(_without(stream, gone), said, tuple(sorted(gone)))
+    return Edit(without(stream, gone), said, tuple(sorted(gone)))
 
 
 def _item(stream: Stream, number: int) -> dict[str, Any]:
@@ -102,7 +91,7 @@ def _item(stream: Stream, number: int) -> dict[str, Any]:
 
 @mutation(
     "responses_no_parts", Class.DIALECT, Layer.DELTA, "announces and finishes no parts of items",
-    right="takes the deltas: each names its item and its part", sources=["64bit/async-openai#548", _REFERENCE],
+    right="takes the deltas: each names its item and its part", sources=["64bit/async-openai#548", REFERENCE],
     dialects=ONLY,
 )  # fmt: skip
 def no_parts(stream: Stream, choose: Choose) -> Edit:
@@ -113,12 +102,12 @@ def no_parts(stream: Stream, choose: Choose) -> Edit:
     _output(stream)
     if both:
         gone = [*gone, *of_type(stream, "response.content_part.done", "response.reasoning_summary_part.done")]
-    return Edit(_without(stream, gone), "no parts" if both else "no parts announced", tuple(sorted(gone)))
+    return Edit(without(stream, gone), "no parts" if both else "no parts announced", tuple(sorted(gone)))
 
 
 @mutation(
     "responses_terminal_alone", Class.DIALECT, Layer.DELTA, "sends the terminal event and little else",
-    right="takes all of it from the terminal event", sources=["Oaklight/llm-rosetta#56", _REFERENCE], dialects=ONLY,
+    right="takes all of it from the terminal event", sources=["Oaklight/llm-rosetta#56", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def terminal_alone(stream: Stream, choose: Choose) -> Edit:
     """Leave out all between the beginning and the terminal event; or the items' texts only."""
@@ -131,7 +120,7 @@ def terminal_alone(stream: Stream, choose: Choose) -> Edit:
     begun |= set(of_type(stream, "response.output_item.added", "response.output_item.done")) if how else set()
     gone = [number for number, _ in stream.payloads if number < end and number not in begun]
     need(gone, "event in between")
-    edited = _without(stream, gone)
+    edited = without(stream, gone)
     said = "the items and the terminal event alone" if how else "the terminal event alone"
     return Edit(edited, said, tuple(gone), expected=traced(edited))
 
@@ -151,7 +140,7 @@ def unfinished_items(stream: Stream, choose: Choose) -> Edit:
         end = terminal(stream)
         gone = [n for n, one in stream.payloads if n < end and str(one.get("type")).endswith(".done")]
     said = "nothing is said to be done" if every else "no item is said to be done"
-    return Edit(_without(stream, gone), said, tuple(gone))
+    return Edit(without(stream, gone), said, tuple(gone))
 
 
 _SUMMARY = ("I should ", "look at ", "the weather 🤔.")
@@ -160,7 +149,7 @@ _SUMMARY = ("I should ", "look at ", "the weather 🤔.")
 @mutation(
     "responses_reasoning_first", Class.DIALECT, Layer.DELTA, "thinks before the items of the answer",
     right="keeps the reasoning apart from the text, and counts no items of its own",
-    sources=["langchain-ai/langchain#32562", "decolua/9router#3601", _REFERENCE], dialects=ONLY,
+    sources=["langchain-ai/langchain#32562", "decolua/9router#3601", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def reasoning_first(stream: Stream, choose: Choose) -> Edit:
     """Put a reasoning item at output index 0, with a summary or with its own text, and all else one further."""
@@ -191,7 +180,7 @@ def reasoning_first(stream: Stream, choose: Choose) -> Edit:
         return replace(choice, reasoning=whole, tool_calls=moved)
 
     numbers = tuple(range(place, place + len(events)))
-    return Edit(edited, f"{kind} first", (), numbers, traced(edited, _first(thoughtful)))
+    return Edit(edited, f"{kind} first", (), numbers, traced(edited, first_choice(thoughtful)))
 
 
 def _shifted(stream: Stream, first: dict[str, Any]) -> Stream:
@@ -256,12 +245,12 @@ def refusal(stream: Stream, choose: Choose) -> Edit:
     def changed(choice: Choice) -> Choice:
         return replace(choice, content=None, refusal=choice.content)
 
-    return Edit(edited, "the text as a refusal", tuple(texts), tuple(texts), traced(edited, _first(changed)))
+    return Edit(edited, "the text as a refusal", tuple(texts), tuple(texts), traced(edited, first_choice(changed)))
 
 
 @mutation(
     "responses_no_usage", Class.DIALECT, Layer.JSON, "counts no tokens in the terminal event",
-    right="does without", sources=["zed-industries/zed#42893", _REFERENCE], dialects=ONLY,
+    right="does without", sources=["zed-industries/zed#42893", REFERENCE], dialects=ONLY,
 )  # fmt: skip
 def no_usage(stream: Stream, choose: Choose) -> Edit:
     """Make usage null, or leave it out."""
@@ -339,7 +328,7 @@ def second_call(stream: Stream, choose: Choose) -> Edit:
     events = [told(stream, {**one, "sequence_number": 0}) for one in sent]
     edited = renumbered(stream.replaced(end, *events, retold(stream, end, ended)))
     call = ToolCall("call_second", "second_tool", _SECOND, index=index, extra={"id": "fc_second"})
-    expected = _first(lambda choice: replace(choice, tool_calls=(*choice.tool_calls, call)))
+    expected = first_choice(lambda choice: replace(choice, tool_calls=(*choice.tool_calls, call)))
     return Edit(edited, "a second call", (end,), tuple(range(end, end + len(events))), expected)
 
 
@@ -381,7 +370,7 @@ def half_arguments(stream: Stream, choose: Choose) -> Edit:
 
     def expected(completion: Completion) -> Completion:
         problem = argument_problem(half)
-        cut = _first(
+        cut = first_choice(
             lambda choice: replace(
                 choice,
                 tool_calls=tuple(

@@ -12,12 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.mutations.expected import first_choice, need
 from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, mutation
 from streamkit.mutations.spoken import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from streamkit.completion import Choice, Completion
     from streamkit.mutations.stream import Stream
 
@@ -29,16 +28,6 @@ _COMPLETIONS = "platform.openai.com/docs/api-reference/completions"
 _THOUGHTS = ("I should look ", "at the weather 🤔.")
 
 _Json = dict[str, Any]
-
-
-def _need(found: list[Any], what: str) -> list[Any]:
-    if not found:
-        raise Inapplicable(f"it has no {what}")
-    return found
-
-
-def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Completion]:
-    return lambda completion: replace(completion, choices=(change(completion.choices[0]), *completion.choices[1:]))
 
 
 # -- any of several dialects
@@ -53,7 +42,7 @@ def _first(change: Callable[[Choice], Choice]) -> Callable[[Completion], Complet
 def unknown_fields_of_events(stream: Stream, choose: Choose) -> Edit:
     """Add a list, an object or a number to the first payload, to the one in the middle, or to all."""
     value = choose.of([[{"a": 1}], {"a": {"b": None}}, 7])
-    found = _need([number for number, _ in stream.payloads], "payload")
+    found = need([number for number, _ in stream.payloads], "payload")
     numbers = choose.of([found, found[:1], found[len(found) // 2 :][:1]])
     if b"x_unknown" in stream.body():
         raise Inapplicable("it was done before")
@@ -70,7 +59,7 @@ def unknown_fields_of_events(stream: Stream, choose: Choose) -> Edit:
 
 def _lines(stream: Stream) -> list[tuple[int, _Json]]:
     found = [(n, copy.deepcopy(line)) for n, line in stream.payloads if isinstance(line.get("done"), bool)]
-    return _need(found, "line of an answer")
+    return need(found, "line of an answer")
 
 
 def _ollama_calls(line: _Json) -> list[_Json]:
@@ -104,7 +93,7 @@ def ollama_thinking_first(stream: Stream, choose: Choose) -> Edit:
         said: _Json = {"message": {"role": "assistant", **inner}} if chat else inner
         made.append(head | said | {"done": False})
     edited = stream.inserted(number, *(stream.payload_event(line) for line in made))
-    expected = _first(lambda one: replace(one, reasoning="".join(_THOUGHTS)))
+    expected = first_choice(lambda one: replace(one, reasoning="".join(_THOUGHTS)))
     return Edit(edited, "thinking first", (), (number, number + 1), expected)
 
 
@@ -115,7 +104,7 @@ def ollama_thinking_first(stream: Stream, choose: Choose) -> Edit:
 def ollama_no_arguments(stream: Stream, choose: Choose) -> Edit:
     """Choose what stands in place of the arguments; of the first call."""
     how = choose(3)
-    number, line = _need([one for one in _lines(stream) if _ollama_calls(one[1])], "call")[0]
+    number, line = need([one for one in _lines(stream) if _ollama_calls(one[1])], "call")[0]
     function = _ollama_calls(line)[0].get("function")
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict):
         raise Inapplicable("its call has no object of arguments")
@@ -129,7 +118,7 @@ def ollama_no_arguments(stream: Stream, choose: Choose) -> Edit:
 
     said = ("arguments {}", "no arguments", "arguments null")[how]
     edited = stream.replaced(number, stream.payload_event(line))
-    return Edit(edited, said, (number,), (number,), _first(emptied))
+    return Edit(edited, said, (number,), (number,), first_choice(emptied))
 
 
 @mutation(
@@ -140,7 +129,7 @@ def ollama_no_arguments(stream: Stream, choose: Choose) -> Edit:
 def ollama_second_call(stream: Stream, choose: Choose) -> Edit:
     """Put it beside the last call, with another index or with the same; or into a line of its own."""
     how = choose(3)
-    number, line = _need([one for one in _lines(stream) if _ollama_calls(one[1])], "call")[-1]
+    number, line = need([one for one in _lines(stream) if _ollama_calls(one[1])], "call")[-1]
     calls = _ollama_calls(line)
     last = calls[-1].get("function")
     if not isinstance(last, dict):
@@ -168,7 +157,7 @@ def ollama_second_call(stream: Stream, choose: Choose) -> Edit:
             raise Inapplicable("its calls are not to be executed")
         return replace(choice, tool_calls=(*choice.tool_calls, call))
 
-    return Edit(edited, "a second call", (number,), (number,), traced(edited, _first(with_second)))
+    return Edit(edited, "a second call", (number,), (number,), traced(edited, first_choice(with_second)))
 
 
 # -- Cohere
@@ -206,7 +195,7 @@ def cohere_half_arguments(stream: Stream, choose: Choose) -> Edit:
             left = "".join(text for n, (_, _, text) in enumerate(pieces) if n != at)
             if argument_problem(left) is not None:
                 found.append((index, pieces[at][0], left))
-    index, number, left = choose.of(_need(found, "call whose arguments can be cut"))
+    index, number, left = choose.of(need(found, "call whose arguments can be cut"))
     problem = argument_problem(left)
 
     def halved(choice: Choice) -> Choice:
@@ -217,7 +206,7 @@ def cohere_half_arguments(stream: Stream, choose: Choose) -> Edit:
         return replace(choice, tool_calls=tuple(calls))
 
     said = f"the {'first' if first else 'last'} fragment of call {index} is lost"
-    return Edit(stream.replaced(number), said, (number,), (), _first(halved))
+    return Edit(stream.replaced(number), said, (number,), (), first_choice(halved))
 
 
 @mutation(
@@ -227,9 +216,9 @@ def cohere_half_arguments(stream: Stream, choose: Choose) -> Edit:
 def cohere_second_call(stream: Stream, choose: Choose) -> Edit:
     """Send it in fragments, or whole at its start."""
     at_once = choose(2)
-    ends = _need(_of_type(stream, "tool-call-end"), "call that ends")
+    ends = need(_of_type(stream, "tool-call-end"), "call that ends")
     number, end = ends[-1]
-    indexes = [payload.get("index") for _, payload in ends]
+    indexes: list[Any] = [payload.get("index") for _, payload in ends]
     if not all(type(index) is int for index in indexes):
         raise Inapplicable("its calls have no index")
     index = 1 + max(indexes)
@@ -250,7 +239,7 @@ def cohere_second_call(stream: Stream, choose: Choose) -> Edit:
     events = [replace(stream.payload_event(one), name=one["type"] if named else None) for one in sent]
     edited = stream.inserted(number + 1, *events)
     call = ToolCall("call_second", "second_tool", text, index=index)
-    expected = _first(lambda one: replace(one, tool_calls=(*one.tool_calls, call)))
+    expected = first_choice(lambda one: replace(one, tool_calls=(*one.tool_calls, call)))
     return Edit(edited, "a second call", (), tuple(range(number + 1, number + 1 + len(sent))), expected)
 
 
@@ -261,7 +250,7 @@ def cohere_second_call(stream: Stream, choose: Choose) -> Edit:
 def cohere_no_usage(stream: Stream, choose: Choose) -> Edit:
     """Make usage null, or leave it out."""
     absent = choose(2)
-    number, payload = _need(_of_type(stream, "message-end"), "message-end")[0]
+    number, payload = need(_of_type(stream, "message-end"), "message-end")[0]
     delta = payload.get("delta")
     if not isinstance(delta, dict) or not delta.get("usage"):
         raise Inapplicable("it has no usage")
@@ -278,7 +267,7 @@ def cohere_no_usage(stream: Stream, choose: Choose) -> Edit:
 
 def _choices(stream: Stream) -> list[tuple[int, _Json]]:
     found = [(n, copy.deepcopy(one)) for n, one in stream.payloads if one.get("choices")]
-    return _need(found, "choice")
+    return need(found, "choice")
 
 
 def _put(stream: Stream, number: int, payload: _Json) -> Stream:
@@ -305,7 +294,7 @@ def completions_no_finish_reason(stream: Stream, choose: Choose) -> Edit:
                 if absent:
                     del choice["finish_reason"]
         edited = _put(edited, number, payload) if number in changed else edited
-    _need(changed, "finish reason")
+    need(changed, "finish reason")
 
     def expected(completion: Completion) -> Completion:
         return replace(completion, choices=tuple(replace(one, finish_reason=None) for one in completion.choices))
