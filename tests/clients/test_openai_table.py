@@ -78,7 +78,7 @@ def test_the_async_client_does_the_same_as_the_other(name: str) -> None:
 def test_no_cut_changes_what_the_helper_of_responses_gives() -> None:
     """So what the table shows is the mutations' doing; Chat Completions are cut in the tests of the campaign."""
     stream = openai_streams.by_name("openai_responses/made_refusal")
-    options = Options(max_single_cuts=20, max_examples=3)
+    options = Options(max_single_cuts=20, max_examples=3, mutations=False)
     assert [] == fuzz(openai_client.responses_helper, stream, options=options).findings
 
 
