@@ -5,6 +5,8 @@ Anthropic's messages. So each bundled transcript is delivered once, as recorded:
 
 - a dialect fits if the target reads at least one of its transcripts rightly, and then all its plain ones are taken:
   those that hold one answer of text and tool calls;
+- a result that holds nothing of the answer, or says that it is not complete, is no reading of it;
+- a transcript in a framing of which the target reads nothing (an array, where it reads events) is left out;
 - others (several choices, a refusal, reasoning, a legacy call) are taken where the target reads them rightly;
 - where no dialect fits, the target is wrong about all of them or its result says nothing: it is held to the plain
   transcripts of chat completions.
@@ -14,9 +16,11 @@ What was left out is said. Whoever names transcripts gets those.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from streamkit.fuzz.judge import says_incomplete
 from streamkit.fuzz.oracles import reference_of
+from streamkit.mutations.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +45,12 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
     references = [reference_of(one) for one in transcripts]
     right = [_reads(runner, one, reference, returns) for one, reference in zip(transcripts, references, strict=True)]
     fits = {one.dialect for one, rightly in zip(transcripts, right, strict=True) if rightly} or {_DEFAULT}
+    wires = {_wire(one) for one, rightly in zip(transcripts, right, strict=True) if rightly} or {"sse"}
     chosen, strange, other = [], [], []
     for one, reference, rightly in zip(transcripts, references, right, strict=True):
         if one.dialect not in fits:
             other.append(one)
-        elif rightly or returns == "events" or reference is None or _plain(reference):
+        elif rightly or ((returns == "events" or reference is None or _plain(reference)) and _wire(one) in wires):
             chosen.append(one)
         else:
             strange.append(one)
@@ -61,8 +66,21 @@ def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, 
     outcome = runner.run(transcript.fragment())
     if not outcome.returned or reference is None:
         return False
+    if returns == "message" and says_incomplete(outcome.value):
+        return False
     verdict = reference.learned(outcome.value).judge(outcome.value, returns)
-    return verdict is not None and verdict.same
+    return verdict is not None and verdict.same and _says_something(verdict.actual)
+
+
+def _says_something(value: Any) -> bool:
+    """Whether anything of what agreed was there: a parser of another API reads no text and no calls, rightly or not."""
+    if isinstance(value, dict):
+        return any(_says_something(item) for item in value.values())
+    return any(_says_something(item) for item in value) if isinstance(value, list) else bool(value)
+
+
+def _wire(transcript: Transcript) -> str:
+    return Stream.of(transcript, transcript.dialect).manner.wire
 
 
 def _plain(reference: Reference) -> bool:
@@ -88,4 +106,4 @@ def _strange(reference: Reference) -> str:
 
 def _what(transcript: Transcript) -> str:
     reference = reference_of(transcript)
-    return _strange(reference) if reference is not None else "it"
+    return (_strange(reference) if reference is not None else "") or f"its framing, {_wire(transcript)}"
