@@ -32,7 +32,8 @@ def _payloads(chunks: Iterable[bytes]) -> list[dict[str, Any]]:
 
 def _chat(chunks: Iterable[bytes]) -> tuple[str, list[Any]]:
     """Reads chat completions; of anything else, no text and no calls."""
-    text, calls = "", {}
+    text = ""
+    calls: dict[int, dict[str, str]] = {}
     for payload in _payloads(chunks):
         for choice in payload.get("choices") or []:
             text += choice["delta"].get("content") or ""

@@ -37,7 +37,8 @@ def _told(target: Any, mutation: str) -> str:
 
 
 def test_of_an_event_cut_in_two_the_part_is_shown_in_which_all_differ() -> None:
-    shown = [line for line in _told(_pieces, "split_arguments").splitlines() if "before " in line or "after " in line]
+    told = _told(_pieces, "split_arguments").splitlines()
+    shown = [line for line in told if line.strip().startswith(("before ", "after "))]
     assert len(shown) == 3
     assert all('"arguments":"' in line for line in shown)
 
