@@ -13,7 +13,7 @@ from streamkit.wire.sse import decode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TOKEN = "sk1:openai_chat/boston_weather@bc7d72dd69d9:whole:"
+_CASE = "sk1:openai_chat/boston_weather@bc7d72dd69d9:whole:"
 
 
 def _payloads(chunks: Iterable[bytes]) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def _slips(chunks: Iterable[bytes]) -> dict[str, Any]:
 
 def _told(target: Any, mutation: str) -> str:
     with pytest.raises(streamkit.OracleFailure) as failure:
-        streamkit.check(target, replay=_TOKEN + mutation)
+        streamkit.check(target, replay=_CASE + mutation)
     return str(failure.value.counterexamples[0])
 
 
