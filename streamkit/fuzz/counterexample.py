@@ -161,7 +161,8 @@ class Counterexample:
     def _difference_lines(self) -> Iterator[str]:
         if not (self.expected.returned and self.actual.returned):
             at = f" (raised at {self.actual.where})" if self.actual.where else ""
-            yield f"expected    {self.expected.describe()}"
+            due = self.expected.value if self.oracle == "contract" and self.expected.returned else None
+            yield f"expected    {due if isinstance(due, str) else self.expected.describe()}"
             yield f"actual      {self.actual.describe()}{at}"
             return
         listed = list(self._differences(_MAX_DIFFERENCES + 1))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streamkit.fuzz.judge import says_incomplete
 from streamkit.fuzz.oracles import reference_of
 from streamkit.mutations.stream import Stream
 
@@ -64,7 +65,7 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
 def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, returns: str) -> str:
     """Say how a target reads a transcript rightly: "whole", in "pieces" that add up to what it says, or "" for not."""
     outcome = runner.run(transcript.fragment())
-    if not outcome.returned or reference is None:
+    if not outcome.returned or reference is None or (returns == "message" and says_incomplete(outcome.value)):
         return ""
     verdict = reference.learned(outcome.value).judge(outcome.value, returns)
     if verdict is None or not verdict.same or not _says_something(verdict.actual):

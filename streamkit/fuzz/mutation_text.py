@@ -69,11 +69,12 @@ def _shown(character: str) -> str:
 
 
 def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
-    """Return the place in a line from which one event before and one after differ; 0 where there are no such two."""
-    if len(old) != 1 or len(new) != 1:
+    """Return the place in a line up to which all events before and after begin alike; 0 where one side is missing."""
+    if not old or not new:
         return 0
-    pairs = zip(old[0], new[0], strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(old[0]), len(new[0])))
+    lines = [*old, *new]
+    first, last = min(lines), max(lines)  # what these two begin with, all do
+    return next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def _window(line: str, start: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit import dialects
-from streamkit.errors import DialectError, UsageError
+from streamkit.errors import DialectError, TruncatedStreamError, UsageError
 from streamkit.mutations.registry import Inapplicable
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def is_over(stream: Stream, count: int) -> bool:
         count: how many events are read.
 
     Raises:
-        Inapplicable: no dialect is known that could say.
+        Inapplicable: no dialect is known that could say; or the reader refuses the events for another reason than that
+            more must come, as it may after another mutation: then nobody can say where the answer ends.
     """
     try:
         dialect = dialects.get(stream.dialect) if stream.dialect else dialects.detect(stream.transcript)
@@ -38,8 +39,10 @@ def is_over(stream: Stream, count: int) -> bool:
         reader.feed(stream.cut(count).body())
         reader.close()
         reader.result()
-    except DialectError:
+    except TruncatedStreamError:
         return False
+    except DialectError as error:
+        raise Inapplicable(f"where it ends cannot be said: {error}") from None
     return True
 
 

@@ -40,6 +40,11 @@ def test_a_reader_of_one_dialect_gets_its_transcripts(dialect: str) -> None:
     assert notes[-1].startswith(f"{len(bundled()) - len(chosen)} bundled transcripts of other dialects (")
 
 
+def payloads_of(chunks: Iterable[bytes]) -> list[dict[str, Any]]:
+    found = [event.data for event in decode(b"".join(chunks)) if event.data]
+    return [json.loads(data) for data in found if data.startswith("{")]
+
+
 def one_choice(chunks: Iterable[bytes]) -> dict[str, Any]:
     """Read text and know no answer of several choices."""
     text = ""
@@ -88,3 +93,30 @@ def test_a_reader_of_events_does_not_get_gemini_s_array() -> None:
     chosen, _ = fit(of_events)
     assert chosen
     assert not any("array" in name for name in chosen)
+
+
+def text_and_calls(chunks: Iterable[bytes]) -> tuple[str, list[Any]]:
+    """Reads chat completions; of anything else, no text and no calls."""
+    text = ""
+    calls: dict[int, dict[str, str]] = {}
+    for payload in payloads_of(chunks):
+        for choice in payload.get("choices") or []:
+            text += choice["delta"].get("content") or ""
+            for call in choice["delta"].get("tool_calls") or []:
+                one = calls.setdefault(call["index"], {"name": "", "arguments": ""})
+                one["name"] += call["function"].get("name") or ""
+                one["arguments"] += call["function"].get("arguments") or ""
+    return text, list(calls.values())
+
+
+def in_an_envelope(chunks: Iterable[bytes]) -> dict[str, Any]:
+    text, calls = text_and_calls(chunks)
+    if not text and not calls:
+        return {"complete": False, "error": "no answer", "text": "", "tool_calls": []}
+    return {"complete": True, "error": None, "text": text, "tool_calls": calls}
+
+
+@pytest.mark.parametrize("target", [text_and_calls, in_an_envelope])
+def test_to_find_no_answer_in_another_api_is_no_reading_of_it(target: Any) -> None:
+    chosen, _ = fit(target)
+    assert {"openai_chat/boston_weather", "openai_chat/synthetic_text_then_calls"} <= set(chosen) <= of("openai_chat")
