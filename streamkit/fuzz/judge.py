@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit.fuzz.invariants import broken_invariant
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.pieces import same_pieces
 from streamkit.mutations.registry import Class
 
 if TYPE_CHECKING:
@@ -148,10 +149,13 @@ class Judge:
             return False
         if _without_nulls(outcome.value) == _without_nulls(self.baseline.value):
             return True
-        if self.reference is None or returns == "events" or not isinstance(outcome.value, list):
+        if returns == "events" or not (isinstance(outcome.value, list) and isinstance(self.baseline.value, list)):
             return False
-        mine, first = self.reference.told(outcome.value), self.reference.told(self.baseline.value)
-        return mine is not None and first is not None and (mine.choices, mine.top) == (first.choices, first.top)
+        mine = self.reference.told(outcome.value) if self.reference is not None else None
+        first = self.reference.told(self.baseline.value) if self.reference is not None else None
+        if mine is None or first is None:
+            return same_pieces(outcome.value, self.baseline.value)
+        return (mine.choices, mine.top) == (first.choices, first.top)
 
     def _dialect(
         self, outcome: Outcome, body: bytes, expected: Callable[[Any], Any] | None, returns: str

@@ -228,6 +228,7 @@ class Mutator:
                 self.tell("mutations", done, 0)
                 if found is not None:
                     yield found
+                if one.name in self.failed:  # reported, or slow
                     break
         for name in self.applied:
             self.inapplicable.pop(name, None)
@@ -299,6 +300,7 @@ class Mutator:
 
     def _minimal(self, steps: tuple[Step, ...], way: Fragmentation | None, phase: str) -> Failure | None:
         """Drop mutations, then their choices, then cuts; None where it turns out that nothing is wrong."""
+        hung = self.hung
         small = list(steps)
         for number in range(len(small) - 1, -1, -1):
             rest = tuple(small[:number] + small[number + 1 :])
@@ -328,7 +330,7 @@ class Mutator:
         self.patient = True
         verdict = self.wrong(found, way)
         self.patient = False
-        if verdict is None and self.hung:
+        if verdict is None and hung:
             return None  # it was only slow
         if verdict is None:  # it failed before and does not now: say what it was
             verdict = Wrong(

@@ -15,6 +15,7 @@ __all__ = ["mutation_lines"]
 
 _SHOWN = 3  # events of each side
 _LONGEST = 150  # characters of one event
+_READ = 4000  # characters of one event that are looked at
 _AROUND = 40  # of them before the first difference
 _SOURCES = 4
 
@@ -29,10 +30,9 @@ def mutation_lines(steps: Sequence[Step], edits: Sequence[Edit]) -> Iterator[str
     for number, (step, edit) in enumerate(zip(steps, edits, strict=True)):
         yield f"mutation    {step} ({step.mutation.kind}): {step.mutation.does}"
         yield f"  changed   {edit.said}"
-        # Of a later mutation, the stream before it is not the recorded one.
-        old = _events(Stream.of(edit.stream.transcript, edit.stream.dialect), edit.before) if number == 0 else []
-        new = _events(edit.stream, edit.after)
-        start = _first_difference(old, new)
+        before = edits[number - 1].stream if number else Stream.of(edit.stream.transcript, edit.stream.dialect)
+        old, new = _concerned(before, edit.stream)
+        start = _first_difference(old[:_SHOWN], new[:_SHOWN])
         yield from (f"  before    {_window(line, start)}" for line in old[:_SHOWN])
         yield from (f"  after     {_window(line, start)}" for line in new[:_SHOWN])
         more = max(len(old), len(new)) - _SHOWN
@@ -45,20 +45,31 @@ def mutation_lines(steps: Sequence[Step], edits: Sequence[Edit]) -> Iterator[str
             yield f"  seen in   {', '.join(sources[:_SOURCES])}{others}"
 
 
-def _events(stream: Stream, numbers: Sequence[int]) -> list[str]:
+def _concerned(before: Stream, after: Stream) -> tuple[list[str], list[str]]:
+    """Return the events in which two streams differ, as lines: from the first that differs to the last."""
+    old, new = _events(before), _events(after)
+    while old and new and old[0] == new[0]:
+        del old[0], new[0]
+    while old and new and old[-1] == new[-1]:
+        del old[-1], new[-1]
+    return old, new
+
+
+def _events(stream: Stream) -> list[str]:
+    """Return the events as lines that a terminal can show, and what follows the last one."""
     lines = []
-    for number in numbers:
-        if 0 <= number < len(stream.events):
-            event = stream.events[number]
-            binary = stream.manner.wire == "eventstream" and event.data is not None
-            head = stream.head if number == 0 else b""
-            text = f"[{event.name}] {event.data}" if binary else _text(head + stream.write(event))
-            lines.append("".join(_shown(character) for character in text))
-    return lines
+    for number, event in enumerate(stream.events):
+        binary = stream.manner.wire == "eventstream" and event.data is not None
+        head = stream.head if number == 0 else b""
+        lines.append(f"[{event.name}] {event.data}" if binary else _text(head + stream.write(event)))
+    if stream.tail:
+        lines.append(_text(stream.tail, whole=True))
+    return ["".join(map(_shown, line[:_READ])) for line in lines]
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
+def _text(raw: bytes, *, whole: bool = False) -> str:
+    text = raw.decode("utf-8", "backslashreplace")
+    return text if whole else text.rstrip("\r\n") or text
 
 
 def _shown(character: str) -> str:

@@ -278,6 +278,10 @@ class Search:
         judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
         mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
         for failure in mutator.search():
+            again = self.outcome(self.transcript.recorded)
+            if not again.same_as(self.baseline):  # something leaked, and no mutation is to blame for it
+                self._report_unsteady(self.transcript.recorded, again)
+                break
             self._report_mutation(failure)
         if mutator.gave_up:
             self.coverage.notes.append("the target hung on many mutations: the rest of them was not tried")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import streamkit
 from streamkit.fuzz import Options, fuzz
-from streamkit.mutations.registry import Class, get
+from streamkit.fuzz.judge import Judge
+from streamkit.fuzz.mutating import Mutator
+from streamkit.fuzz.oracles import reference_of
+from streamkit.fuzz.outcome import Outcome
+from streamkit.mutations.registry import Class, Step, get
 from streamkit.wire.sse import SSEDecoder
 
 BOSTON = "openai_chat/boston_weather"
@@ -160,12 +164,6 @@ def test_the_chunks_must_not_decide_about_the_outcome_of_a_fault_either() -> Non
 
 
 def test_a_mix_that_our_own_reader_does_not_vouch_for_is_not_held_against_a_target() -> None:
-    from streamkit.fuzz.judge import Judge
-    from streamkit.fuzz.mutating import Mutator
-    from streamkit.fuzz.oracles import reference_of
-    from streamkit.fuzz.outcome import Outcome
-    from streamkit.mutations.registry import Step
-
     transcript = streamkit.load(PARALLEL)
     reference = reference_of(transcript)
     judge = Judge(Outcome(value="x"), transcript.body, reference, trusted=True)
@@ -175,3 +173,76 @@ def test_a_mix_that_our_own_reader_does_not_vouch_for_is_not_held_against_a_targ
     doubled = Step(get("duplicate_tail"))
     wrong = replace(doubled.mutation, kind=Class.PRESERVING, edit=get("cut_in_arguments").edit)
     assert not mutator._vouched((Step(get("comments")), Step(wrong)))
+
+
+def test_what_leaks_on_a_mutated_stream_is_reported_as_state_and_not_as_a_mutation_s_doing() -> None:
+    seen: list[bytes] = []
+
+    def leaks(chunks: Iterable[bytes]) -> Any:
+        body = b"".join(chunks)
+        if b": ping" in body:
+            seen.append(body)
+        return {**parsed([body]), "leaked": len(seen) > 2}
+
+    report = run(leaks, BOSTON)
+    (finding,) = report.findings
+    assert "contract" == finding.oracle
+    assert "keeps state between calls" in finding.headline
+
+
+class TextDelta(NamedTuple):
+    text: str
+
+
+class CallDelta(NamedTuple):
+    place: int
+    name: str
+    fragment: str
+
+
+def typed_deltas(chunks: Iterable[bytes]) -> Any:
+    """Yield deltas of classes of its own, as many parsers do that a caller consumes as they come."""
+    for data in events([b"".join(chunks)]):
+        if data.strip() == "[DONE]":
+            return
+        for choice in json.loads(data).get("choices") or []:
+            delta = choice.get("delta") or {}
+            if delta.get("content"):
+                yield TextDelta(delta["content"])
+            for call in delta.get("tool_calls") or []:
+                function = call.get("function") or {}
+                yield CallDelta(call["index"], function.get("name") or "", function.get("arguments") or "")
+
+
+def loses_every_second_delta(chunks: Iterable[bytes]) -> Any:
+    found = list(typed_deltas(chunks))
+    return found if len(found) < 12 else found[:11]
+
+
+@pytest.mark.parametrize("transcript", [BOSTON, PARALLEL, "openai_chat/synthetic_multibyte_text"])
+def test_deltas_that_are_handed_on_may_be_cut_otherwise_if_they_add_up_to_the_same(transcript: str) -> None:
+    assert [] == [finding.headline for finding in run(typed_deltas, transcript).findings]
+
+
+def test_deltas_that_are_lost_are_missed() -> None:
+    report = run(loses_every_second_delta, BOSTON)
+    assert "single_characters changes the result" in [finding.headline for finding in report.findings]
+
+
+def test_a_target_that_is_slow_on_a_mutation_is_no_target_that_hangs() -> None:
+    transcript = streamkit.load(BOSTON)
+    reference = reference_of(transcript)
+    baseline = Outcome(value=parsed([transcript.body]))
+    calls = []
+
+    def slow(chunks: list[bytes], patient: bool) -> Outcome:
+        """Give no result for a long body where nobody waits for it."""
+        body = b"".join(chunks)
+        calls.append(patient)
+        return Outcome(hung=True) if len(body) > 50_000 and not patient else Outcome(value=parsed([body]))
+
+    judge = Judge(baseline, transcript.body, reference, trusted=True)
+    mutator = Mutator(transcript, judge, slow, Options(only=("huge_line",)), lambda *_: None, steady=True)
+    assert [] == list(mutator.search())
+    assert {True, False} == set(calls)
+    assert len(calls) < 12

@@ -1,0 +1,62 @@
+"""Lists of deltas that add up to the same, and those that do not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from streamkit.fuzz.normal import normalise
+from streamkit.fuzz.pieces import same_pieces
+
+
+class Text(NamedTuple):
+    text: str
+
+
+class Argument(NamedTuple):
+    place: int
+    name: str | None
+    fragment: str
+
+
+class Counted(NamedTuple):
+    tokens: int
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([Text("Hel"), Text("lo")], [Text("Hello")]),
+        ([Text("ab"), Text("ab")], [Text("abab")]),
+        ([Text("Hello"), Text("")], [Text("Hello")]),
+        ([Argument(0, "f", ""), Argument(0, None, "{}")], [Argument(0, "f", "{}")]),
+        (
+            [Argument(0, "f", "{"), Argument(1, "g", "["), Argument(0, "", "}"), Argument(1, "", "]")],
+            [Argument(0, "f", "{"), Argument(0, "", "}"), Argument(1, "g", "[]")],
+        ),
+        ([{"type": "text", "value": "a"}, {"type": "text", "value": "b"}], [{"type": "text", "value": "ab"}]),
+        ([("text", "a"), ("text", "b"), ("end", "stop")], [("text", "ab"), ("end", "stop")]),
+        ([Text("a"), Counted(3)], [Text("a"), Counted(3)]),
+    ],
+)
+def test_the_same_in_other_pieces(one: Any, other: Any) -> None:
+    assert same_pieces(normalise(one), normalise(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([Text("Hel"), Text("lo")], [Text("Hell")]),
+        ([Text("a"), Text("b")], [Text("ba")]),
+        ([Argument(0, "f", "{}")], [Argument(1, "f", "{}")]),
+        ([Argument(0, "f", "{}")], [Argument(0, "g", "{}")]),
+        ([{"type": "text", "value": "ab"}], [{"type": "thought", "value": "ab"}]),
+        ([Text("a"), Counted(3)], [Text("a")]),
+        ([Text("a"), Counted(3)], [Text("a"), Counted(4)]),
+        ([Text("a")], [3]),
+        (["a"], ["b"]),
+    ],
+)
+def test_what_adds_up_to_something_else(one: Any, other: Any) -> None:
+    assert not same_pieces(normalise(one), normalise(other))
