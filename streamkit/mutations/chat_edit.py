@@ -241,7 +241,8 @@ class Chat:
             part.delta.pop(key, None)
         self.touch(part.number)
         empty = part.alone and not any(part.entry.get(key) for key in ("finish_reason", "logprobs"))
-        if empty and self.uniform and all(value is None or value == [] for value in part.delta.values()):
+        left = {key for key, value in part.delta.items() if value is not None and (key, value) != ("tool_calls", [])}
+        if empty and self.uniform and not left:
             self.drop(part.number)
 
     def relay(self, choice: int, groups: Sequence[Sequence[Json]]) -> None:
