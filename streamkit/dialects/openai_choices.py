@@ -6,6 +6,7 @@ last. A payload without choices, `object` and `usage` is a ping or another forei
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.openai_errors import is_error, provider_error
@@ -73,6 +74,6 @@ class ChoicesAccumulator(EventAccumulator):
         """Take a field that is not of the API."""
         self._extra[key] = value
 
+    @abstractmethod
     def _choice(self, entry: dict[str, Any]) -> None:
         """Take an entry of `choices`."""
-        raise NotImplementedError

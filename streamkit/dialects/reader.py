@@ -14,6 +14,7 @@ A dialect's own `Reader` and `Accumulator` are made of these; nobody outside of 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.payloads import event_object
@@ -31,7 +32,7 @@ __all__ = ["EventAccumulator", "EventReader", "Fold", "StreamReader", "json_path
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Fold:
+class Fold(ABC):
     """Fold of events into a Completion: the base of all accumulators.
 
     Attributes:
@@ -97,21 +98,21 @@ class Fold:
         error.site = None
         error.partial = self.completion()
 
+    @abstractmethod
     def _read(self, event: Any) -> Any:
         """Return the payload of an event, or None where it says nothing; raise DialectError where it has none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, payload: Any, event: Any) -> None:
         """Take a payload, or raise DialectError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def completion(self) -> Completion:
         """Return what there is so far. Of a stream that broke, or has not ended, nothing is ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missing(self, completion: Completion) -> str:
         """Return what a stream that ended early lacks, in words."""
-        raise NotImplementedError
 
 
 class EventAccumulator(Fold):

@@ -88,7 +88,7 @@ class _ByEquality:
         except Exception:  # noqa: BLE001 - whatever a target's own class raises
             return scrub(repr(self.value)) == scrub(repr(other.value))
 
-    __hash__ = None  # type: ignore[assignment]  # not needed
+    __hash__ = None  # type: ignore[assignment]  # equality is its own, and it is never a key
 
     def __repr__(self) -> str:
         return scrub(repr(self.value))
