@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.judge import says_incomplete
 from streamkit.fuzz.oracles import reference_of
+from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.stream import Stream
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["fitting"]
 
 _DEFAULT = ("openai_chat", "sse")
+_MOST_HANGS = 2  # transcripts on which a target may hang before the rest is taken for unread
 
 
 def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> tuple[list[Transcript], list[str]]:
@@ -43,7 +45,12 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
     """
     references = [reference_of(one) for one in transcripts]
     spoken = [(str(one.dialect), Stream.of(one).manner.wire) for one in transcripts]
-    reads = [_reads(runner, one, reference, returns) for one, reference in zip(transcripts, references, strict=True)]
+    reads: list[str] = []
+    hangs = 0
+    for one, reference in zip(transcripts, references, strict=True):
+        outcome = runner.run(one.fragment()) if hangs < _MOST_HANGS else Outcome(hung=True)
+        hangs += outcome.hung
+        reads.append(_reads(outcome, reference, returns))
     fits = {manner for manner, one in zip(spoken, reads, strict=True) if one == "whole"}
     if not fits:  # a list of payloads that are handed on as they are says little of what they mean to the target
         fits = {manner for manner, one in zip(spoken, reads, strict=True) if one}
@@ -62,9 +69,8 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
     return chosen, strange
 
 
-def _reads(runner: Runner, transcript: Transcript, reference: Reference | None, returns: str) -> str:
+def _reads(outcome: Outcome, reference: Reference | None, returns: str) -> str:
     """Say how a target reads a transcript rightly: "whole", in "pieces" that add up to what it says, or "" for not."""
-    outcome = runner.run(transcript.fragment())
     if not outcome.returned or reference is None or (returns == "message" and says_incomplete(outcome.value)):
         return ""
     verdict = reference.learned(outcome.value).judge(outcome.value, returns)

@@ -120,3 +120,17 @@ def in_an_envelope(chunks: Iterable[bytes]) -> dict[str, Any]:
 def test_to_find_no_answer_in_another_api_is_no_reading_of_it(target: Any) -> None:
     chosen, _ = fit(target)
     assert {"openai_chat/boston_weather", "openai_chat/synthetic_text_then_calls"} <= set(chosen) <= of("openai_chat")
+
+
+def test_a_target_that_hangs_is_not_waited_for_on_every_transcript() -> None:
+    asked = []
+
+    def hangs(chunks: Iterable[bytes]) -> None:
+        asked.append(chunks)
+        while True:
+            pass
+
+    with Runner(adapt(hangs), limit=0.1) as runner:
+        chosen, _ = fitting(runner, bundled(), "message")
+    assert 2 == len(asked)
+    assert of("openai_chat") - EXOTIC == {one.name for one in chosen}
