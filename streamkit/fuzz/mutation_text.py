@@ -32,10 +32,11 @@ def mutation_lines(steps: Sequence[Step], edits: Sequence[Edit]) -> Iterator[str
         yield f"  changed   {edit.said}"
         before = edits[number - 1].stream if number else Stream.of(edit.stream.transcript, edit.stream.dialect)
         old, new = _concerned(before, edit.stream)
-        start = _first_difference(old[:_SHOWN], new[:_SHOWN])
-        yield from (f"  before    {_window(line, start)}" for line in old[:_SHOWN])
-        yield from (f"  after     {_window(line, start)}" for line in new[:_SHOWN])
         more = max(len(old), len(new)) - _SHOWN
+        old, new = _shown_of(old), _shown_of(new)
+        start = _first_difference(old, new)
+        yield from (f"  before    {_window(line, start)}" for line in old)
+        yield from (f"  after     {_window(line, start)}" for line in new)
         if more > 0:
             yield f"            ... and {more} more event{'s' if more > 1 else ''}"
         yield f"  right     {step.mutation.right}"
@@ -48,15 +49,14 @@ def mutation_lines(steps: Sequence[Step], edits: Sequence[Edit]) -> Iterator[str
 def _concerned(before: Stream, after: Stream) -> tuple[list[str], list[str]]:
     """Return the events in which two streams differ, as lines: from the first that differs to the last."""
     old, new = _events(before), _events(after)
-    while old and new and old[0] == new[0]:
-        del old[0], new[0]
-    while old and new and old[-1] == new[-1]:
-        del old[-1], new[-1]
-    return old, new
+    shared = min(len(old), len(new))
+    first = next((n for n in range(shared) if old[n] != new[n]), shared)
+    last = next((n for n in range(shared - first) if old[-1 - n] != new[-1 - n]), shared - first)
+    return old[first : len(old) - last], new[first : len(new) - last]
 
 
 def _events(stream: Stream) -> list[str]:
-    """Return the events as lines that a terminal can show, and what follows the last one."""
+    """Return the events as texts, and what follows the last one."""
     lines = []
     for number, event in enumerate(stream.events):
         binary = stream.manner.wire == "eventstream" and event.data is not None
@@ -64,7 +64,12 @@ def _events(stream: Stream) -> list[str]:
         lines.append(f"[{event.name}] {event.data}" if binary else _text(head + stream.write(event)))
     if stream.tail:
         lines.append(_text(stream.tail, whole=True))
-    return ["".join(map(_shown, line[:_READ])) for line in lines]
+    return lines
+
+
+def _shown_of(lines: list[str]) -> list[str]:
+    """Return the first lines, as a terminal can show them."""
+    return ["".join(map(_shown, line[:_READ])) for line in lines[:_SHOWN]]
 
 
 def _text(raw: bytes, *, whole: bool = False) -> str:
