@@ -26,8 +26,9 @@ ROOMS = {
     "generation": (4, 0),
     "strategies": (4, 1),
     "_hypothesis_hook": (4, 2),
-    "fuzz": (4, 2),
     "replay": (4, 2),
+    "server": (4, 3),
+    "fuzz": (4, 4),
     "conformance": (5, 0),
     "examples": (5, 0),
     "cli": (6, 0),
@@ -149,8 +150,8 @@ def _problems(one: Import) -> Iterator[str]:
         return
     if one.place in _excepted(one):
         return
-    if room != "replay" and any(one.imported == name or one.imported.startswith(f"{name}.") for name in NETWORK):
-        yield "the network belongs to replay"
+    if room not in ("replay", "server") and any(one.imported == name or one.imported.startswith(f"{name}.") for name in NETWORK):
+        yield "the network belongs to replay and server"
     if (room == FRONT_DOOR or ROOMS[room][0] <= 1) and one.imported.partition(".")[0] not in sys.stdlib_module_names:
         yield "only the standard library stands this low"
 
@@ -235,7 +236,8 @@ def test_only_the_listed_modules_import_by_name() -> None:
          "not below"),
         ("streamkit.wire.sse", "import streamkit.transcript", "not below"),
         ("streamkit.strategies", "import streamkit.fuzz", "not below"),
-        ("streamkit.fuzz.report", "import streamkit.replay.clients", "not below"),
+        ("streamkit.replay.use", "import streamkit.server", "not below"),
+        ("streamkit.server", "import streamkit.fuzz", "not below"),
         ("streamkit.cli", "import streamkit.pytest_plugin", "not below"),
         ("streamkit.examples", "import streamkit.errors", "nothing of ours"),
         ("streamkit.errors", "import streamkit.wire", "nothing of ours"),
