@@ -19,7 +19,7 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
-__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "Timeout", "Watch", "deliveries", "is_over"]
+__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "Timeout", "Watch", "deliveries", "delivery_of", "is_over"]
 
 Source = Transcript | str | Path | Sequence["Transcript | str | Path"]
 Cuts = Fragmentation | str | Sequence[int] | None
@@ -228,20 +228,23 @@ def deliveries(source: Source | Delivery, fragmentation: Cuts = None, pace: Pace
             from streamkit.cassettes import load
 
             transcript = load(one)
-        chunks = transcript.fragment(fragmentation)
-        prepared.append(
-            Delivery(
-                transcript.head,
-                chunks,
-                transcript.ending,
-                times=_times(transcript, chunks),
-                error=transcript.error,
-                missing=transcript.missing if fragmentation is None else 0,
-                over=transcript.ending is Ending.CLIENT_CLOSED and is_over(transcript),
-                pace=Pace() if pace is None else pace,
-            )
-        )
+        prepared.append(delivery_of(transcript, fragmentation, pace))
     return Deliveries(prepared)
+
+
+def delivery_of(transcript: Transcript, fragmentation: Cuts = None, pace: Pace | None = None) -> Delivery:
+    """Return the delivery of one transcript; arguments and errors as for `deliveries`."""
+    chunks = transcript.fragment(fragmentation)
+    return Delivery(
+        transcript.head,
+        chunks,
+        transcript.ending,
+        times=_times(transcript, chunks),
+        error=transcript.error,
+        missing=transcript.missing if fragmentation is None else 0,
+        over=transcript.ending is Ending.CLIENT_CLOSED and is_over(transcript),
+        pace=Pace() if pace is None else pace,
+    )
 
 
 def _times(transcript: Transcript, chunks: Sequence[bytes]) -> list[int]:

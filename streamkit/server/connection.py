@@ -1,0 +1,227 @@
+"""One connection of a client: requests in, bytes out. h11 reads HTTP, asyncio the socket.
+
+Every write waits until the kernel has taken all of it, so that memory holds one piece a connection, and a piece is one
+write. What a client does wrong, or not at all, is one of three errors: `BadRequest`, `SlowClient`, or a
+ConnectionError for one that has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import h11
+
+if TYPE_CHECKING:
+    from streamkit.transcript import Headers
+
+__all__ = ["BadRequest", "Connection", "Limits", "Received", "SlowClient"]
+
+_RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client may take.
+
+    Attributes:
+        head: bytes of a request's head.
+        body: bytes of its body.
+        read: seconds for a request to come whole, once it has begun.
+        write: seconds for a client to take one write.
+        idle: seconds for the next request on a connection.
+    """
+
+    head: int = 64 * 1024
+    body: int = 64 * 1024 * 1024
+    read: float = 60.0
+    write: float = 60.0
+    idle: float = 120.0
+
+
+class BadRequest(Exception):  # noqa: N818 - not an error of ours
+    """A request that cannot be read.
+
+    Attributes:
+        status: what to answer.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SlowClient(Exception):  # noqa: N818 - as above
+    """The client has taken nothing for longer than it may."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came.
+
+    Attributes:
+        method: as sent.
+        target: the request target, undecoded: path and query.
+        headers: names as sent.
+        body: whole.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, whatever its case, or None."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+class Connection:
+    """A client's connection.
+
+    Args:
+        reader: asyncio's.
+        writer: asyncio's; its socket gets TCP_NODELAY, and no buffer of asyncio's.
+        limits: what the client may take.
+
+    Attributes:
+        h11: the server's side of HTTP; moves on with what is sent.
+        taken: bytes that were read of the request under way.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
+        self.taken = 0
+        writer.transport.set_write_buffer_limits(high=0)
+        one: socket.socket | None = writer.get_extra_info("socket")
+        self._socket = one
+        if one is not None:
+            with suppress(OSError):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def request(self) -> Received | None:
+        """Return the next request; None if the client has closed the connection, or sends nothing more.
+
+        Raises:
+            BadRequest: what came is no request, is too large, or did not come in time.
+        """
+        if self.h11.our_state is h11.DONE:
+            self.h11.start_next_cycle()
+        self.taken = 0
+        try:
+            head = await self._event(self._limits.idle)
+        except TimeoutError:
+            if not self.taken:
+                return None
+            raise BadRequest(f"no whole request came within {self._limits.idle:g} seconds", 408) from None
+        if not isinstance(head, h11.Request):
+            return None
+        try:
+            async with asyncio.timeout(self._limits.read):
+                body = await self._body()
+        except TimeoutError:
+            raise BadRequest(f"the body did not come whole within {self._limits.read:g} seconds", 408) from None
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers.raw_items())
+        return Received(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
+
+    async def _body(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        if self.h11.they_are_waiting_for_100_continue:
+            await self.write(self.h11.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+        while True:
+            event = await self._event(None)
+            if isinstance(event, h11.EndOfMessage):
+                return b"".join(parts)
+            if not isinstance(event, h11.Data):
+                raise BadRequest("the connection was closed before the end of the request's body")
+            size += len(event.data)
+            if size > self._limits.body:
+                raise BadRequest(f"the request's body has more than {self._limits.body} bytes", 413)
+            parts.append(bytes(event.data))
+
+    async def _event(self, seconds: float | None) -> object:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    event = self.h11.next_event()
+                    if event is not h11.NEED_DATA:
+                        return event
+                    data = await self._reader.read(65536)
+                    self.taken += len(data)
+                    self.h11.receive_data(data)
+                except h11.RemoteProtocolError as error:
+                    if not self.taken or (not str(error).strip() and self.h11.their_state is h11.ERROR):
+                        return None
+                    raise BadRequest(f"the request cannot be read: {error}", error.error_status_hint) from None
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, and wait until the kernel has them all.
+
+        Raises:
+            SlowClient: it takes none for too long.
+            ConnectionError: the client has gone.
+        """
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        self._writer.write(data)
+        try:
+            async with asyncio.timeout(self._limits.write):
+                await self._writer.drain()
+        except TimeoutError:
+            raise SlowClient(f"the client has read nothing for {self._limits.write:g} seconds") from None
+
+    async def gone(self, seconds: float | None = None) -> bool:
+        """Wait until the client closes the connection, and return True; False if the time is over before."""
+        try:
+            async with asyncio.timeout(seconds):
+                while await self._reader.read(65536):
+                    pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    async def reset(self) -> None:
+        """Reset the connection (RST), after everything sent has reached the client's kernel."""
+        if self._socket is not None:
+            await self._arrived(self._socket)
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._writer.transport.abort()
+
+    async def _arrived(self, one: socket.socket) -> None:
+        """Wait until nothing sent is without acknowledgement: a reset throws that away. Where the system cannot tell
+        (it is asked with SIOCOUTQ, which Linux has), a twentieth of a second must do."""
+        try:
+            import fcntl
+            import termios
+
+            deadline = asyncio.get_running_loop().time() + self._limits.write
+            while struct.unpack("i", fcntl.ioctl(one, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+                if asyncio.get_running_loop().time() > deadline:
+                    return
+                await asyncio.sleep(0.001)
+        except (ImportError, OSError, AttributeError):
+            await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        """Close the connection in order (FIN): all that was sent arrives."""
+        try:
+            self._writer.close()
+            async with asyncio.timeout(self._limits.write):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self._writer.transport.abort()
+
+    def abort(self) -> None:
+        """Close the connection at once, whatever is under way."""
+        self._writer.transport.abort()

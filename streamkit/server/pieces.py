@@ -1,0 +1,235 @@
+"""The writes of one response: h11 frames it, and here it is cut, timed and broken off. No socket is touched.
+
+One HTTP chunk a Chunk, and one write each; the head and HTTP's end of the body are writes of their own. HTTP has no
+empty chunk but the last, so empty chunks are left out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import h11
+
+from streamkit.transcript import Ending
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamkit.replay.delivery import Delivery
+    from streamkit.server.how import How
+
+__all__ = ["After", "Script", "encoded", "script"]
+
+_STREAMS = ("event-stream", "ndjson", "jsonl", "json-seq", "eventstream", "json-stream")
+
+
+class After(StrEnum):
+    """What becomes of the connection after the last write.
+
+    Attributes:
+        KEEP: the response is whole; the connection may serve the next request.
+        CLOSE: it is closed in order (FIN).
+        RESET: it is reset (RST).
+        STALL: nothing more comes, and it stays open.
+    """
+
+    KEEP = "keep"
+    CLOSE = "close"
+    RESET = "reset"
+    STALL = "stall"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What goes over the wire for one response.
+
+    Attributes:
+        head: status line and headers, with the empty line.
+        writes: the pieces after the head, in order.
+        times: milliseconds after the head at which each is due.
+        last: how many of the pieces, at the end, say no more than that the body is over.
+        after: what becomes of the connection.
+        whole: whether the body is sent to its end.
+    """
+
+    head: bytes
+    writes: Sequence[bytes]
+    times: Sequence[int]
+    last: int
+    after: After
+    whole: bool
+
+
+def script(connection: h11.Connection, method: str, answer: Delivery, how: How) -> Script:
+    """Return the writes of a response.
+
+    Args:
+        connection: the server's side of a connection whose request was read; it moves on as if all had been sent.
+        method: of the request; a HEAD is answered without a body.
+        answer: head, chunks and ending.
+        how: the conduct on the wire.
+
+    Raises:
+        UsageError: the cuts of `how.writes` lie beyond what is sent.
+    """
+    framing = _framing(connection, answer, how)
+    if framing == "close":
+        connection = _of_http_1_0(method)
+    chunks, times = _listed(answer)
+    announced = sum(map(len, chunks))
+    breaks = how.breaks_at(announced)
+    if breaks is not None:
+        chunks = _until(chunks, breaks[1])
+        answer = replace(answer, ending=_ENDINGS[breaks[0]], missing=0, error="")
+    ending = _proper(answer)
+    if framing == "length":
+        announced += answer.missing
+    head = _head(connection, answer, [("content-length", str(announced))] if framing == "length" else [])
+    framed: list[bytes] = []
+    due: list[int] = []
+    if method != "HEAD":
+        framed = _framed(connection, chunks, answer.missing if framing == "chunked" else 0)
+        due = times[: len(framed)]
+    last = 0
+    if ending is None:
+        closing = connection.send(h11.EndOfMessage()) or b""
+        if closing:
+            framed.append(closing)
+            due.append(due[-1] if due else 0)
+            last = 1
+        kept = framing != "close" and connection.our_state is not h11.MUST_CLOSE
+        after = After.KEEP if kept else After.CLOSE
+    else:
+        after = ending
+    if how.writes is not None:
+        framed, due, last = _recut(framed, due, last, how.writes)
+    return Script(head, framed, due, last, after, ending is None)
+
+
+_ENDINGS = {"reset": Ending.RESET, "close": Ending.INCOMPLETE, "stall": Ending.TIMEOUT}
+
+
+def _proper(answer: Delivery) -> After | None:
+    """Return how the connection breaks off; None where HTTP ends the body."""
+    if not answer.fails:
+        return None
+    if answer.ending is Ending.INCOMPLETE:
+        return After.CLOSE
+    return After.STALL if answer.ending is Ending.TIMEOUT else After.RESET
+
+
+def _framing(connection: h11.Connection, answer: Delivery, how: How) -> str:
+    """Return "chunked", "length" or "close"."""
+    old = connection.their_http_version is not None and connection.their_http_version < b"1.1"
+    if how.framing is not None:
+        return "close" if old and how.framing == "chunked" else how.framing
+    kind = (answer.head.header("content-type") or "").lower()
+    if not any(name in kind for name in _STREAMS) and len(_listed(answer)[0]) <= 1:
+        return "length"  # an ordinary response
+    return "close" if old else "chunked"
+
+
+def _of_http_1_0(method: str) -> h11.Connection:
+    """Return a connection on which h11 ends a body by closing: to HTTP/1.1 it would write chunks."""
+    other = h11.Connection(h11.SERVER)
+    other.receive_data((b"HEAD" if method == "HEAD" else b"GET") + b" / HTTP/1.0\r\n\r\n")
+    other.next_event()
+    other.next_event()
+    return other
+
+
+def _listed(answer: Delivery) -> tuple[list[bytes], list[int]]:
+    """Return the chunks that have bytes, and the time of each."""
+    chunks, times = [], []
+    for number, chunk in enumerate(answer.chunks):  # type: ignore[arg-type]  # a server is given bytes, not an async iterable
+        if chunk:
+            chunks.append(bytes(chunk))
+            times.append(answer.times[min(number, len(answer.times) - 1)] if answer.times else 0)
+    return chunks, times
+
+
+def _until(chunks: Sequence[bytes], offset: int) -> list[bytes]:
+    kept = []
+    for chunk in chunks:
+        if offset <= 0:
+            break
+        kept.append(chunk[:offset])
+        offset -= len(chunk)
+    return kept
+
+
+def _head(connection: h11.Connection, answer: Delivery, further: list[tuple[str, str]]) -> bytes:
+    headers = [(name.encode("latin-1", "replace"), value.strip().encode("latin-1", "replace"))
+               for name, value in (*answer.headers, *further)]  # fmt: skip
+    reason = answer.head.reason.encode("latin-1", "replace")
+    try:
+        response = h11.Response(status_code=answer.head.status, headers=headers, reason=reason)
+    except h11.LocalProtocolError:  # a header that HTTP does not allow: what a recording holds need not be valid
+        response = h11.Response(status_code=answer.head.status, headers=list(filter(_valid, headers)))
+    return connection.send(response) or b""
+
+
+def _valid(header: tuple[bytes, bytes]) -> bool:
+    try:
+        h11.Response(status_code=200, headers=[header])
+    except h11.LocalProtocolError:
+        return False
+    return True
+
+
+def _framed(connection: h11.Connection, chunks: Sequence[bytes], missing: int) -> list[bytes]:
+    """Return the chunks as they go over the wire."""
+    framed = []
+    for number, chunk in enumerate(chunks):
+        if missing and number == len(chunks) - 1:
+            framed.append(b"%x\r\n%b" % (len(chunk) + missing, chunk))  # h11 frames no half chunk
+        else:
+            framed.append(connection.send(h11.Data(chunk)) or b"")
+    return framed
+
+
+def _recut(
+    framed: Sequence[bytes], due: Sequence[int], last: int, writes: Fragmentation | str
+) -> tuple[list[bytes], list[int], int]:
+    """Return other writes of the same bytes; each is due when its last byte is."""
+    wire = b"".join(framed)
+    if not wire:
+        return [], [], 0
+    cuts = Fragmentation.drip(wire) if isinstance(writes, str) else writes
+    pieces = [piece for piece in cuts.chunks(wire) if piece]
+    ends = list(accumulate(map(len, framed)))
+    own = list(accumulate(map(len, pieces)))
+    times = [due[bisect_left(ends, end)] for end in own]
+    if not last:
+        return pieces, times, 0
+    body = ends[-2] if len(ends) > 1 else 0
+    return pieces, times, sum(1 for end in (0, *own[:-1]) if end >= body)
+
+
+def encoded(answer: Delivery, encoding: str) -> Delivery:
+    """Return the same answer with its body compressed, chunk by chunk.
+
+    Args:
+        answer: with its body as a parser gets it.
+        encoding: "gzip" or "deflate"; with "-late" nothing is flushed before the end, so that early chunks hold bytes
+            back.
+    """
+    name, _, late = encoding.partition("-")
+    press = zlib.compressobj(wbits=31 if name == "gzip" else zlib.MAX_WBITS)
+    chunks, times = _listed(answer)
+    pressed = []
+    for number, chunk in enumerate(chunks):
+        piece = press.compress(chunk)
+        if number == len(chunks) - 1:
+            piece += press.flush()
+        elif not late:
+            piece += press.flush(zlib.Z_SYNC_FLUSH)
+        pressed.append(piece)
+    head = replace(answer.head, headers=(*answer.headers, ("content-encoding", name)))
+    return replace(answer, head=head, chunks=pressed, times=times, wire=True)
