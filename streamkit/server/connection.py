@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BadRequest", "Connection", "Limits", "Received", "SlowClient"]
 
+_LINGER = 2.0  # seconds; a socket that is closed with unread bytes is reset, and the answer with it
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 
@@ -190,6 +191,13 @@ class Connection:
             pass
         return True
 
+    async def refuse(self, answer: bytes) -> None:
+        """Send a last answer to a client that may still be sending, and let it read that before the connection ends."""
+        with suppress(OSError, SlowClient):
+            await self.write(answer)
+            self._writer.write_eof()
+            await self.gone(_LINGER)
+
     async def reset(self) -> None:
         """Reset the connection (RST), after everything sent has reached the client's kernel."""
         if self._socket is not None:
@@ -199,8 +207,10 @@ class Connection:
         self._writer.transport.abort()
 
     async def _arrived(self, one: socket.socket) -> None:
-        """Wait until nothing sent is without acknowledgement: a reset throws that away. Where the system cannot tell
-        (it is asked with SIOCOUTQ, which Linux has), a twentieth of a second must do."""
+        """Wait until nothing sent is without acknowledgement: a reset throws that away.
+
+        Where the system cannot tell (it is asked with SIOCOUTQ, which Linux has), a twentieth of a second must do.
+        """
         try:
             import fcntl
             import termios

@@ -1,8 +1,8 @@
 """How: the conduct of the replay server towards one request, on the wire.
 
 What a stream says, a case decides (`streamkit.case`); this is how HTTP and TCP carry it: framing, writes, pace, a
-status instead of an answer, and the ways to break off. The text form, `speed=1;reset=300`, is what a header, the path of
-a URL and the command line take.
+status instead of an answer, and the ways to break off. The text form, `speed=1;reset=300`, is what a header, the path
+of a URL and the command line take.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["How"]
+__all__ = ["PLAIN", "How"]
 
 _FRAMINGS = ("chunked", "length", "close")
 _ENCODINGS = ("gzip", "gzip-late", "deflate", "deflate-late")
@@ -87,7 +87,9 @@ class How:
             if self.writes != "drip":
                 object.__setattr__(self, "writes", Fragmentation.parse(self.writes))
         speed: Any = self.speed
-        if speed is not None and (isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < 1e9):
+        if speed is not None and (
+            isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < 1e9
+        ):
             raise UsageError(f"speed is {speed!r}: write 0 for at once, 1 for as recorded, 2 for twice as fast")
         for name in _MS:
             self._check(name, 0, _LONGEST, "milliseconds")
@@ -106,6 +108,11 @@ class How:
         value: Any = getattr(self, name)
         if value is not None and (type(value) is not int or not lowest <= value <= highest):
             raise UsageError(f"{name} is {value!r}: write {what}, from {lowest} to {highest}")
+
+    @classmethod
+    def of(cls, value: How | str | None) -> How:
+        """Return the conduct for a caller's choice: as it is, read from its text, or plain where None."""
+        return cls.parse(value) if isinstance(value, str) else value if value is not None else PLAIN
 
     @classmethod
     def parse(cls, text: str) -> How:
@@ -153,6 +160,8 @@ class How:
         )
 
 
+#: Nothing but what HTTP asks for.
+PLAIN = How()
 _NAMES = tuple(one.name for one in fields(How))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamkit.replay.delivery import Delivery
     from streamkit.server.how import How
 
-__all__ = ["After", "Script", "encoded", "script"]
+__all__ = ["After", "Script", "encoded", "refusal", "script"]
 
 _STREAMS = ("event-stream", "ndjson", "jsonl", "json-seq", "eventstream", "json-stream")
 
@@ -152,6 +152,14 @@ def _listed(answer: Delivery) -> tuple[list[bytes], list[int]]:
             chunks.append(bytes(chunk))
             times.append(answer.times[min(number, len(answer.times) - 1)] if answer.times else 0)
     return chunks, times
+
+
+def refusal(answer: Delivery) -> bytes:
+    """Return all of an answer after which the connection is closed, whatever became of the request."""
+    from streamkit.server.how import How
+
+    written = script(_of_http_1_0("POST"), "POST", answer, How(framing="length"))
+    return b"".join([written.head, *written.writes])
 
 
 def _until(chunks: Sequence[bytes], offset: int) -> list[bytes]:

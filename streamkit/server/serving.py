@@ -1,0 +1,197 @@
+"""The replay server itself: asyncio takes connections, h11 reads them, and each write is made in its time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from streamkit.errors import StreamkitError, UsageError
+from streamkit.server.connection import BadRequest, Connection, Limits, SlowClient
+from streamkit.server.pieces import After, Script, refusal, script
+from streamkit.server.plan import Plan, Planner, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamkit.server.how import How
+
+__all__ = ["Server"]
+
+
+@dataclass
+class _Sent:
+    """How far a response has come."""
+
+    writes: int = 0
+    size: int = 0
+    ended: str = "complete"
+
+
+class Server:
+    """A server on one event loop.
+
+    Args:
+        planner: says what to answer.
+        limits: what one client may take.
+        log: is called with a mapping for each request when it is done, on the event loop.
+    """
+
+    def __init__(
+        self, planner: Planner, *, limits: Limits | None = None, log: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._planner = planner
+        self._limits = limits or Limits()
+        self._log = log
+        self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None], bool] = {}  # whether a request is under way
+        self._number = 0
+        self.url = ""
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            UsageError: the address cannot be listened on; the message says why.
+        """
+        try:
+            self._server = await asyncio.start_server(self._client, host, port, backlog=1024, limit=64 * 1024)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise UsageError(f"cannot listen on {host}:{port}: {reason}; --port 0 takes a port that is free") from None
+        taken = self._server.sockets[0].getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        self.url = self._planner.url = f"http://{shown}:{taken}"
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Take no more connections, let what is under way end for `grace` seconds, and close the rest."""
+        if self._server is not None:
+            self._server.close()
+        for task, busy in list(self._clients.items()):
+            if not busy:
+                task.cancel()
+        if self._clients and grace:
+            await asyncio.wait(list(self._clients), timeout=grace)
+        for task in list(self._clients):
+            task.cancel()
+        if self._clients:
+            await asyncio.wait(list(self._clients), timeout=5.0)
+
+    # -- one connection
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine of asyncio's server runs in a task
+        self._clients[task] = False
+        connection = Connection(reader, writer, self._limits)
+        peer = writer.get_extra_info("peername")
+        client = f"{peer[0]}:{peer[1]}" if peer else ""
+        try:
+            while await self._exchange(connection, client, task):
+                self._clients[task] = False
+        except (OSError, EOFError):
+            pass  # the client has gone between two requests
+        except asyncio.CancelledError:
+            connection.abort()
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await connection.close()
+            self._clients.pop(task, None)
+
+    async def _exchange(self, connection: Connection, client: str, task: asyncio.Task[None]) -> bool:
+        """Answer one request; return whether the connection may bring another."""
+        try:
+            received = await connection.request()
+        except BadRequest as error:
+            self._number += 1
+            self._log(self._record(self._number, client, {"answer": "error", "error": str(error)}, status=error.status))
+            await connection.refuse(refusal(refused(None, error.status, str(error))))
+            return False
+        if received is None:
+            return False
+        self._clients[task] = True
+        self._number += 1
+        number, started = self._number, asyncio.get_running_loop().time()
+        plan = self._planner.plan(received)
+        try:
+            written = script(connection.h11, received.method, plan.delivery, plan.how)
+        except StreamkitError as error:  # cuts of the wire that do not fit
+            plan = Plan(refused(None, 400, str(error)), type(plan.how)(), {"answer": "error", "error": str(error)})
+            written = script(connection.h11, received.method, plan.delivery, plan.how)
+        sent = _Sent()
+        try:
+            return await self._play(connection, written, plan.how, sent)
+        except asyncio.CancelledError:
+            sent.ended = "server_stopped"
+            raise
+        finally:
+            self._log(
+                self._record(
+                    number, client, plan.told, method=received.method, path=received.target,
+                    status=plan.delivery.head.status, writes=sent.writes, bytes=sent.size, ended=sent.ended,
+                    ms=round((asyncio.get_running_loop().time() - started) * 1000),
+                )
+            )  # fmt: skip
+
+    @staticmethod
+    def _record(number: int, client: str, told: dict[str, Any], **facts: Any) -> dict[str, Any]:
+        return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "number": number, "client": client,
+                **facts, **told}  # fmt: skip
+
+    async def _play(self, connection: Connection, written: Script, how: How, sent: _Sent) -> bool:
+        """Send a response as its script says; return whether the connection is still good."""
+        try:
+            await _send_head(connection, written.head, how)
+            await _send_body(connection, written, how, sent)
+        except SlowClient:
+            sent.ended = "slow_client"
+            connection.abort()
+            return False
+        except OSError:
+            sent.ended = "client_closed"
+            return False
+        if written.after is After.KEEP:
+            return True
+        if written.after is After.CLOSE:
+            sent.ended = "complete" if written.whole else "closed"
+        elif written.after is After.RESET:
+            sent.ended = "reset"
+            await connection.reset()
+        else:
+            sent.ended = "stalled"
+            if await connection.gone(None if how.stall_for is None else how.stall_for / 1000):
+                sent.ended = "stalled, client_closed"
+        return False
+
+
+async def _send_head(connection: Connection, head: bytes, how: How) -> None:
+    if how.head_delay:
+        await asyncio.sleep(how.head_delay / 1000)
+    if not how.head_drip:
+        await connection.write(head)
+        return
+    for place in range(len(head)):
+        await connection.write(head[place : place + 1])
+        await asyncio.sleep(how.head_drip / 1000 / len(head))
+
+
+async def _send_body(connection: Connection, written: Script, how: How, sent: _Sent) -> None:
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    hold_at = len(written.writes) - written.last
+    for number, (piece, due) in enumerate(zip(written.writes, written.times, strict=True)):
+        if how.speed:
+            wait = start + due / 1000 / how.speed - loop.time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+        if how.gap and number:
+            await asyncio.sleep(how.gap / 1000)
+        if how.hold and number == hold_at:
+            await asyncio.sleep(how.hold / 1000)
+        await connection.write(piece)
+        sent.writes += 1
+        sent.size += len(piece)
+    if how.hold and not written.last:
+        await asyncio.sleep(how.hold / 1000)
