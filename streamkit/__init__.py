@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamkit import errors as errors
     from streamkit import fuzz as fuzz
     from streamkit import replay as replay
+    from streamkit import server as server
     from streamkit import strategies as strategies
     from streamkit import wire as wire
     from streamkit.case import Case as Case
@@ -67,7 +68,7 @@ _HOMES = {
     "synthesize": "streamkit.synthesis",
     "use_cassette": "streamkit.replay.use",
 }
-_MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "strategies", "wire")
+_MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "server", "strategies", "wire")
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - computed, and a test holds it to the imports above
 

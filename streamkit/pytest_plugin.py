@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from streamkit.replay.session import Replay
     from streamkit.replay.stream_cassette import StreamCassette
+    from streamkit.server import ReplayServer
     from streamkit.transcript import Transcript
     from streamkit.wire.fragmentation import Fragmentation
 
@@ -39,7 +40,7 @@ _MARKERS = (
     "hot, or a boundary class such as utf8; without names, all that the transcript has.",
 )
 _PROPERTY = "streamkit"
-_REPLAYING = {"transcript", "fragmentation", "replay", "openai_client", "async_openai_client"}
+_REPLAYING = {"transcript", "fragmentation", "replay", "openai_client", "async_openai_client", "replay_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -315,6 +316,28 @@ def async_openai_client(replay: Replay) -> openai.AsyncOpenAI:
     """A real AsyncOpenAI client that is answered with the transcript. It holds no socket and need not be closed."""
     client: openai.AsyncOpenAI = replay.async_openai()
     return client
+
+
+@pytest.fixture(scope="session")
+def replay_server(pytestconfig: pytest.Config) -> Generator[ReplayServer, None, None]:
+    """A server on the loopback that replays, for clients that take a base URL; one for the whole session.
+
+    Each request is steered by its URL: see `ReplayServer.case_url` and `ReplayServer.offer`. It can be reached where the
+    network is blocked.
+    """
+    from streamkit.server import ReplayServer
+
+    with ReplayServer(folder=_folder(pytestconfig)) as server:
+        yield server
+
+
+@pytest.fixture
+def replay_url(replay_server: ReplayServer, replay: Replay) -> Generator[str, None, None]:
+    """The base URL under which `replay_server` delivers the transcript, cut as the fixture `replay` is."""
+    from streamkit.case import Case
+
+    with replay_server.offer(Case(replay.transcript, replay.fragmentation)) as offer:
+        yield offer.base_url
 
 
 @pytest.fixture

@@ -19,7 +19,18 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
-__all__ = ["Cuts", "Deliveries", "Delivery", "Pace", "Source", "Timeout", "Watch", "deliveries", "delivery_of", "is_over"]
+__all__ = [
+    "Cuts",
+    "Deliveries",
+    "Delivery",
+    "Pace",
+    "Source",
+    "Timeout",
+    "Watch",
+    "deliveries",
+    "delivery_of",
+    "is_over",
+]
 
 Source = Transcript | str | Path | Sequence["Transcript | str | Path"]
 Cuts = Fragmentation | str | Sequence[int] | None

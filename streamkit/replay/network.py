@@ -14,7 +14,7 @@ from streamkit.errors import NetworkBlockedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["network_blocked"]
+__all__ = ["network_blocked", "reachable"]
 
 # Methods of a socket that send to an address, with the place of that address among their arguments.
 _METHODS = {"connect": 0, "connect_ex": 0, "sendto": -1, "sendmsg": 3}
@@ -40,6 +40,22 @@ def network_blocked(allowed: Sequence[str] = ()) -> Iterator[None]:
     pairs = {"socketpair": guard.pair(socket.socketpair)}
     with mock.patch.multiple(socket.socket, **methods), mock.patch.multiple(socket, **lookups, **pairs):
         yield
+
+
+# Where servers of ours listen in this process. They are no network, and the block cannot be told of each of them: it
+# may be older than they are.
+_ours: list[tuple[str, int]] = []
+
+
+@contextmanager
+def reachable(host: str, port: int) -> Iterator[None]:
+    """Leave a server that this process runs for its own clients reachable, whatever is blocked."""
+    address = (host.lower(), port)
+    _ours.append(address)
+    try:
+        yield
+    finally:
+        _ours.remove(address)
 
 
 class _Guard:
@@ -92,6 +108,8 @@ class _Guard:
         return socketpair
 
     def _check(self, host: str, port: Any) -> None:
+        if (host, port) in _ours:
+            return
         names = {host, *self._names.get(host, ())}
         if host in ("127.0.0.1", "::1"):
             names.add("localhost")

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from streamkit.errors import UsageError
+from streamkit.errors import StreamkitError, UsageError
 from streamkit.transcript import Request, ResponseHead, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from streamkit.errors import UnmatchedRequestError
 
-__all__ = ["Answers", "base_path", "endpoint", "gathered", "models"]
+__all__ = ["MATCH_ON", "Answers", "Miss", "base_path", "endpoint", "everything", "gathered", "local", "models"]
 
 #: What is compared unless the caller says otherwise.
 MATCH_ON = ("method", "path", "query", "json_body")
@@ -50,20 +52,19 @@ def endpoint(dialect: str | None, model: str = "replayed") -> str:
     return _PLACES.get(dialect or "", _PLACES["openai_chat"])[1].replace("{model}", model)
 
 
-def gathered(sources: Any) -> list[Transcript]:
+def gathered(sources: Any, folder: str | Path | None = None) -> list[Transcript]:
     """Return the transcripts that are to be served.
 
     Args:
-        sources: transcripts, names, paths of cassettes, bodies or folders of them; None for all that can be named.
+        sources: transcripts, names, paths of cassettes, bodies or folders of them.
+        folder: the project's cassettes, for names; as in `streamkit.load`.
 
     Raises:
         CassetteError: one cannot be found or read.
     """
-    from streamkit.cassettes import bundled, load, load_cassette
+    from streamkit.cassettes import load, load_cassette
     from streamkit.cassettes.library import find
 
-    if sources is None:
-        return bundled()
     listed = [sources] if isinstance(sources, Transcript | str | Path) else list(sources)
     found: list[Transcript] = []
     for source in listed:
@@ -73,16 +74,32 @@ def gathered(sources: Any) -> list[Transcript]:
             files = sorted(p for p in Path(source).rglob("*") if p.suffix in (".yaml", ".yml", ".sse") and p.is_file())
             if not files:
                 raise UsageError(f"the folder {source} holds no cassette (.yaml) and no body (.sse)")
-            found.extend(one for file in files for one in gathered(str(file)))
+            found.extend(one for file in files for one in gathered(str(file), folder))
         elif "#" in str(source) or Path(source).suffix == ".sse":
-            found.append(load(source))
+            found.append(load(source, folder=folder))
         else:
-            path = find(str(source))
+            path = find(str(source), folder=folder)
             if path.suffix == ".sse":
-                found.append(load(source))
+                found.append(load(source, folder=folder))
                 continue
             count = len(load_cassette(path, name=str(source)).transcripts)
-            found.extend(load(source if count == 1 else f"{source}#{number}") for number in range(1, count + 1))
+            named = [str(source)] if count == 1 else [f"{source}#{number}" for number in range(1, count + 1)]
+            found.extend(load(name, folder=folder) for name in named)
+    return found
+
+
+def everything(folder: str | Path | None = None) -> list[Transcript]:
+    """Return all transcripts that can be named, without those of files that cannot be read.
+
+    Args:
+        folder: the project's cassettes; as in `streamkit.load`.
+    """
+    from streamkit.cassettes import names
+
+    found: list[Transcript] = []
+    for name in names(folder=folder):
+        with suppress(StreamkitError):  # `streamkit lint` tells what is wrong with it
+            found.extend(gathered(name, folder))
     return found
 
 
@@ -103,7 +120,8 @@ class Answers:
     """The interactions that a server serves. May be used from several threads.
 
     Args:
-        transcripts: with the requests that they answered; one without a request answers any POST.
+        transcripts: with the requests that they answered; one without a request answers any POST. Or a function that
+            returns them, called when the first is needed.
         match_on: what is compared, as in `streamkit.use_cassette`.
         ignore_json: JSON paths of the body that may differ.
         repeats: whether to begin again where all equal interactions were played.
@@ -114,7 +132,7 @@ class Answers:
 
     def __init__(
         self,
-        transcripts: Sequence[Transcript],
+        transcripts: Sequence[Transcript] | Callable[[], Sequence[Transcript]],
         *,
         match_on: Sequence[str] = MATCH_ON,
         ignore_json: Sequence[str] = (),
@@ -122,15 +140,33 @@ class Answers:
     ) -> None:
         from streamkit.cassettes.redaction import Redactor
 
-        self.transcripts = list(transcripts)
+        self._given = transcripts
         self._match_on = tuple(match_on)
         self._ignore = tuple(ignore_json)
         self._repeats = repeats
-        self._played = [0] * len(self.transcripts)
+        self._played: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._redactor = Redactor()
         self._matchers = _matchers(self._match_on, self._ignore)
-        self._recorded: list[Any] | None = None
+
+    @property
+    def listed(self) -> Sequence[Transcript]:
+        """What was named to be served; none where all is served that can be named."""
+        return () if callable(self._given) else self._given
+
+    @cached_property
+    def transcripts(self) -> list[Transcript]:
+        """What is served."""
+        return list(self._given() if callable(self._given) else self._given)
+
+    @cached_property
+    def _recorded(self) -> list[Any]:
+        from streamkit.replay import conversion
+
+        return [
+            conversion.vcr_request(self._redactor.request(one.request)) if one.request is not None else None
+            for one in self.transcripts
+        ]
 
     def find(self, request: Request) -> Transcript | Miss:
         """Return what answers a request, or why nothing does."""
@@ -138,23 +174,14 @@ class Answers:
 
         sent = conversion.vcr_request(self._redactor.request(request))
         with self._lock:
-            recorded = self._requests()
+            recorded = self._recorded
             fitting = [number for number, other in enumerate(recorded) if self._fits(sent, other)]
             if fitting and (self._repeats or any(not self._played[number] for number in fitting)):
                 number = min(fitting, key=lambda one: (self._played[one], one))
                 self._played[number] += 1
                 return self.transcripts[number]
-            return _missed(self._missing(sent, recorded))
-
-    def _requests(self) -> list[Any]:
-        from streamkit.replay import conversion
-
-        if self._recorded is None:
-            self._recorded = [
-                conversion.vcr_request(self._redactor.request(one.request)) if one.request is not None else None
-                for one in self.transcripts
-            ]
-        return self._recorded
+            missed = self._missing(sent, recorded)
+        return Miss(_advised(missed), _facts(missed))
 
     def _fits(self, sent: Any, recorded: Any) -> bool:
         if recorded is None:
@@ -200,13 +227,25 @@ def _matchers(names: tuple[str, ...], ignore: tuple[str, ...]) -> list[Any]:
     return [known[name] for name in names]
 
 
-def _missed(error: UnmatchedRequestError) -> Miss:
+def _advised(error: UnmatchedRequestError) -> str:
+    """Return what a miss says, with what the user of a server can do about it."""
+    told, _, _ = str(error).partition("\nWhat to do:")
+    told, _, _ = told.partition("\nTo record it:")
+    return (
+        f"{told}\nWhat to do:\n"
+        "  - to get one transcript whatever is asked: a base URL that ends with /case/NAME/v1\n"
+        "  - to compare less: --match-on method,path, or --ignore-json PATH\n"
+        "  - to record it: streamkit record --upstream URL --cassette NAME"
+    )
+
+
+def _facts(error: UnmatchedRequestError) -> dict[str, Any]:
     facts: dict[str, Any] = {"reason": str(error.reason)}
     if error.nearest is not None:
         facts["nearest"] = {"method": error.nearest[0], "url": error.nearest[1]}
     if error.differences:
         facts["differences"] = list(error.differences)
-    return Miss(str(error), facts)
+    return facts
 
 
 def models(transcripts: Sequence[Transcript], path: str, *, anthropic: bool = False) -> tuple[ResponseHead, bytes]:

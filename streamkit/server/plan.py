@@ -20,6 +20,8 @@ from streamkit.server.steer import HEADER, PREFIX, Steering, read_header, read_p
 from streamkit.transcript import Request, ResponseHead, Transcript
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streamkit.mutations.registry import Class
     from streamkit.server.connection import Received
 
@@ -74,9 +76,10 @@ class Planner:
         answers: the interactions that are served.
         offers: what code holds out.
         conduct: towards every request.
+        folder: of the project's cassettes, for names that a request gives.
     """
 
-    def __init__(self, answers: Answers, offers: Offers, conduct: Conduct) -> None:
+    def __init__(self, answers: Answers, offers: Offers, conduct: Conduct, *, folder: str | Path | None = None) -> None:
         self.answers = answers
         self.offers = offers
         self.conduct = conduct
@@ -84,7 +87,7 @@ class Planner:
         self._lock = threading.Lock()
         self._drawn = 0
         self._counts: dict[str, int] = {}
-        self._by_name = {one.name: one for one in answers.transcripts if one.name}
+        self._folder = folder
         self._known: dict[str, Transcript | None] = {}
 
     def plan(self, received: Received) -> Plan:
@@ -157,7 +160,7 @@ class Planner:
     def _known_to_all(self, received: Received, path: str) -> Plan | None:
         """Return the answer to what every such server is asked: its models, and whether it lives."""
         if path in ("/", "/health", "/healthz"):
-            told = {"status": "ok", "serves": sorted(self._by_name)}
+            told = {"status": "ok", "serves": sorted(one.name for one in self.answers.transcripts)}
             head = ResponseHead(200, "OK", (("content-type", "application/json"),))
             return Plan(Delivery(head, [json.dumps(told).encode()]), PLAIN, {"answer": "health"})
         if path.endswith(("/models", "/api/tags")) or "/models/" in path:
@@ -168,14 +171,15 @@ class Planner:
 
     def find(self, name: str) -> Transcript | None:
         """Return the transcript of a name, of those that are served or can be loaded; None where there is none."""
-        if name in self._by_name:
-            return self._by_name[name]
+        served = next((one for one in self.answers.listed if one.name == name), None)
+        if served is not None:
+            return served
         with self._lock:
             if name not in self._known:
                 from streamkit.cassettes import load
 
                 try:
-                    self._known[name] = load(name)
+                    self._known[name] = load(name, folder=self._folder)
                 except (CassetteError, UsageError):
                     return None  # not remembered: it may be recorded at any moment
             return self._known[name]

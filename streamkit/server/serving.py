@@ -49,6 +49,7 @@ class Server:
         self._clients: dict[asyncio.Task[None], bool] = {}  # whether a request is under way
         self._number = 0
         self.url = ""
+        self.address = ("", 0)
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
@@ -62,6 +63,7 @@ class Server:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise UsageError(f"cannot listen on {host}:{port}: {reason}; --port 0 takes a port that is free") from None
         taken = self._server.sockets[0].getsockname()[1]
+        self.address = (host, taken)
         shown = f"[{host}]" if ":" in host else host
         self.url = self._planner.url = f"http://{shown}:{taken}"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Case
 from streamkit.errors import UsageError
-from streamkit.server.answers import MATCH_ON, Answers, base_path, gathered
+from streamkit.replay.network import reachable
+from streamkit.server.answers import MATCH_ON, Answers, base_path, everything, gathered
 from streamkit.server.how import How
 from streamkit.server.offers import Offer, Offers, dialect_of
 from streamkit.server.plan import Conduct, Planner
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplayServer"]
 
+_KEPT = 10_000
 _PATIENCE = 10.0  # seconds for a thread of ours to end
 
 
@@ -37,7 +40,9 @@ class ReplayServer:
     (`case_url`); or with what code holds out (`offer`).
 
     Args:
-        transcripts: transcripts, names, paths of cassettes, bodies or folders; None for the bundled ones.
+        transcripts: transcripts, names, paths of cassettes, bodies or folders; None for all that can be named, which
+            are read when the first request comes that names none of them.
+        folder: the project's cassettes, for names; as in `streamkit.load`.
         host: to listen on.
         port: 0 for one that is free.
         how: the conduct on the wire; a `How` or its text, such as "speed=1".
@@ -46,12 +51,13 @@ class ReplayServer:
         match_on: what of a request is compared.
         ignore_json: JSON paths of the body that may differ.
         repeats: whether to begin again where all equal interactions were played.
+        cors: let pages of other origins read the answers.
         limits: what one client may take.
         log: is called with a mapping for each request that is done, on the server's own thread.
 
     Attributes:
         url: "http://127.0.0.1:40123"; "" before it listens.
-        log: a mapping for each request that is done.
+        log: a mapping for each request that is done; the last ten thousand.
 
     Raises:
         CassetteError: a transcript cannot be found or read.
@@ -62,6 +68,7 @@ class ReplayServer:
         self,
         transcripts: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None,
         *,
+        folder: str | Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         how: How | str | None = None,
@@ -70,15 +77,17 @@ class ReplayServer:
         match_on: Sequence[str] = MATCH_ON,
         ignore_json: Sequence[str] = (),
         repeats: bool = True,
+        cors: bool = False,
         limits: Limits | None = None,
         log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         if mutate is not None and seed is None:
             raise UsageError("mutate needs a seed: ReplayServer(seed=0, mutate=...)")
-        conduct = Conduct(How.of(how), seed, mutate)
-        answers = Answers(gathered(transcripts), match_on=match_on, ignore_json=ignore_json, repeats=repeats)
+        conduct = Conduct(How.of(how), seed, mutate, cors)
+        served = gathered(transcripts, folder) if transcripts is not None else lambda: everything(folder)
+        answers = Answers(served, match_on=match_on, ignore_json=ignore_json, repeats=repeats)
         self._offers = Offers()
-        self._planner = Planner(answers, self._offers, conduct)
+        self._planner = Planner(answers, self._offers, conduct, folder=folder)
         self._address = (host, port)
         self._limits = limits
         self._listener = log
@@ -87,7 +96,8 @@ class ReplayServer:
         self._stop: asyncio.Event | None = None
         self._failure: BaseException | None = None
         self._served = threading.Condition()
-        self.log: list[dict[str, Any]] = []
+        self._done = 0
+        self.log: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.url = ""
 
     def start(self) -> ReplayServer:
@@ -137,11 +147,13 @@ class ReplayServer:
         self.url = server.url
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         ready.set()
-        await self._stop.wait()
-        await server.stop(self._grace)
+        with reachable(*server.address):
+            await self._stop.wait()
+            await server.stop(self._grace)
 
     def _note(self, record: dict[str, Any]) -> None:
         with self._served:
+            self._done += 1
             self.log.append(record)
             self._served.notify_all()
         if self._listener is not None:
@@ -154,8 +166,8 @@ class ReplayServer:
             TimeoutError: they are not, after `seconds`.
         """
         with self._served:
-            if not self._served.wait_for(lambda: len(self.log) >= count, seconds):
-                raise TimeoutError(f"{len(self.log)} of {count} requests were done after {seconds:g} seconds")
+            if not self._served.wait_for(lambda: self._done >= count, seconds):
+                raise TimeoutError(f"{self._done} of {count} requests were done after {seconds:g} seconds")
             return list(self.log)
 
     # -- URLs

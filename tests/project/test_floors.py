@@ -150,7 +150,9 @@ def _problems(one: Import) -> Iterator[str]:
         return
     if one.place in _excepted(one):
         return
-    if room not in ("replay", "server") and any(one.imported == name or one.imported.startswith(f"{name}.") for name in NETWORK):
+    if room not in ("replay", "server") and any(
+        one.imported == name or one.imported.startswith(f"{name}.") for name in NETWORK
+    ):
         yield "the network belongs to replay and server"
     if (room == FRONT_DOOR or ROOMS[room][0] <= 1) and one.imported.partition(".")[0] not in sys.stdlib_module_names:
         yield "only the standard library stands this low"
