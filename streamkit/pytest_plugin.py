@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from streamkit.replay.session import Replay
     from streamkit.replay.stream_cassette import StreamCassette
-    from streamkit.server import ReplayServer
     from streamkit.transcript import Transcript
     from streamkit.wire.fragmentation import Fragmentation
 
@@ -80,9 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and what gathers the cassettes of the session."""
+    """Register the markers, the fixtures with sockets, and what gathers the cassettes of the session."""
+    from streamkit import pytest_servers
+
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(pytest_servers, "streamkit-servers")
     config.pluginmanager.register(_Session(config), "streamkit-session")
 
 
@@ -316,28 +318,6 @@ def async_openai_client(replay: Replay) -> openai.AsyncOpenAI:
     """A real AsyncOpenAI client that is answered with the transcript. It holds no socket and need not be closed."""
     client: openai.AsyncOpenAI = replay.async_openai()
     return client
-
-
-@pytest.fixture(scope="session")
-def replay_server(pytestconfig: pytest.Config) -> Generator[ReplayServer, None, None]:
-    """A server on the loopback that replays, for clients that take a base URL; one for the whole session.
-
-    Each request is steered by its URL: see `ReplayServer.case_url` and `ReplayServer.offer`. It can be reached where the
-    network is blocked.
-    """
-    from streamkit.server import ReplayServer
-
-    with ReplayServer(folder=_folder(pytestconfig)) as server:
-        yield server
-
-
-@pytest.fixture
-def replay_url(replay_server: ReplayServer, replay: Replay) -> Generator[str, None, None]:
-    """The base URL under which `replay_server` delivers the transcript, cut as the fixture `replay` is."""
-    from streamkit.case import Case
-
-    with replay_server.offer(Case(replay.transcript, replay.fragmentation)) as offer:
-        yield offer.base_url
 
 
 @pytest.fixture

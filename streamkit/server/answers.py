@@ -168,11 +168,15 @@ class Answers:
             for one in self.transcripts
         ]
 
+    def without_secrets(self, request: Request) -> Request:
+        """Return a request as it may be written down."""
+        return self._redactor.request(request)
+
     def find(self, request: Request) -> Transcript | Miss:
         """Return what answers a request, or why nothing does."""
         from streamkit.replay import conversion
 
-        sent = conversion.vcr_request(self._redactor.request(request))
+        sent = conversion.vcr_request(self.without_secrets(request))
         with self._lock:
             recorded = self._recorded
             fitting = [number for number, other in enumerate(recorded) if self._fits(sent, other)]

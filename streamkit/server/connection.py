@@ -1,8 +1,7 @@
 """One connection of a client: requests in, bytes out. h11 reads HTTP, asyncio the socket.
 
 Every write waits until the kernel has taken all of it, so that memory holds one piece a connection, and a piece is one
-write. What a client does wrong, or not at all, is one of three errors: `BadRequest`, `SlowClient`, or a
-ConnectionError for one that has gone.
+write.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import h11
 if TYPE_CHECKING:
     from streamkit.transcript import Headers
 
-__all__ = ["BadRequest", "Connection", "Limits", "Received", "SlowClient"]
+__all__ = ["Connection", "Limits", "Received", "Unreadable"]
 
 _LINGER = 2.0  # seconds; a socket that is closed with unread bytes is reset, and the answer with it
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
@@ -44,20 +43,25 @@ class Limits:
     idle: float = 120.0
 
 
-class BadRequest(Exception):  # noqa: N818 - not an error of ours
-    """A request that cannot be read.
+@dataclass(frozen=True)
+class Unreadable:
+    """What a client sent that is no request.
 
     Attributes:
+        message: why.
         status: what to answer.
     """
 
+    message: str
+    status: int = 400
+
+
+class _Broken(Exception):  # noqa: N818 - a signal within this module
+    """The request under way cannot be read."""
+
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
-        self.status = status
-
-
-class SlowClient(Exception):  # noqa: N818 - as above
-    """The client has taken nothing for longer than it may."""
+        self.unreadable = Unreadable(message, status)
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,14 @@ class Connection:
             with suppress(OSError):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    async def request(self) -> Received | None:
-        """Return the next request; None if the client has closed the connection, or sends nothing more.
+    async def request(self) -> Received | Unreadable | None:
+        """Return the next request; None if the client has closed the connection, or sends nothing more."""
+        try:
+            return await self._request()
+        except _Broken as broken:
+            return broken.unreadable
 
-        Raises:
-            BadRequest: what came is no request, is too large, or did not come in time.
-        """
+    async def _request(self) -> Received | None:
         if self.h11.our_state is h11.DONE:
             self.h11.start_next_cycle()
         self.taken = 0
@@ -121,14 +127,14 @@ class Connection:
         except TimeoutError:
             if not self.taken:
                 return None
-            raise BadRequest(f"no whole request came within {self._limits.idle:g} seconds", 408) from None
+            raise _Broken(f"no whole request came within {self._limits.idle:g} seconds", 408) from None
         if not isinstance(head, h11.Request):
             return None
         try:
             async with asyncio.timeout(self._limits.read):
                 body = await self._body()
         except TimeoutError:
-            raise BadRequest(f"the body did not come whole within {self._limits.read:g} seconds", 408) from None
+            raise _Broken(f"the body did not come whole within {self._limits.read:g} seconds", 408) from None
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers.raw_items())
         return Received(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
 
@@ -142,10 +148,10 @@ class Connection:
             if isinstance(event, h11.EndOfMessage):
                 return b"".join(parts)
             if not isinstance(event, h11.Data):
-                raise BadRequest("the connection was closed before the end of the request's body")
+                raise _Broken("the connection was closed before the end of the request's body")
             size += len(event.data)
             if size > self._limits.body:
-                raise BadRequest(f"the request's body has more than {self._limits.body} bytes", 413)
+                raise _Broken(f"the request's body has more than {self._limits.body} bytes", 413)
             parts.append(bytes(event.data))
 
     async def _event(self, seconds: float | None) -> object:
@@ -161,13 +167,13 @@ class Connection:
                 except h11.RemoteProtocolError as error:
                     if not self.taken or (not str(error).strip() and self.h11.their_state is h11.ERROR):
                         return None
-                    raise BadRequest(f"the request cannot be read: {error}", error.error_status_hint) from None
+                    raise _Broken(f"the request cannot be read: {error}", error.error_status_hint) from None
 
     async def write(self, data: bytes) -> None:
         """Send bytes, and wait until the kernel has them all.
 
         Raises:
-            SlowClient: it takes none for too long.
+            TimeoutError: the client takes none for too long.
             ConnectionError: the client has gone.
         """
         if self._writer.transport.is_closing():
@@ -177,7 +183,7 @@ class Connection:
             async with asyncio.timeout(self._limits.write):
                 await self._writer.drain()
         except TimeoutError:
-            raise SlowClient(f"the client has read nothing for {self._limits.write:g} seconds") from None
+            raise TimeoutError(f"the client has read nothing for {self._limits.write:g} seconds") from None
 
     async def gone(self, seconds: float | None = None) -> bool:
         """Wait until the client closes the connection, and return True; False if the time is over before."""
@@ -193,7 +199,7 @@ class Connection:
 
     async def refuse(self, answer: bytes) -> None:
         """Send a last answer to a client that may still be sending, and let it read that before the connection ends."""
-        with suppress(OSError, SlowClient):
+        with suppress(OSError):  # also a TimeoutError
             await self.write(answer)
             self._writer.write_eof()
             await self.gone(_LINGER)

@@ -111,6 +111,12 @@ class Planner:
             plan = replace(plan, delivery=replace(plan.delivery, head=replace(head, headers=(*head.headers, *_CORS))))
         return plan
 
+    def shown(self, received: Received) -> str:
+        """Return the target of a request without secrets: some APIs take their key in the URL."""
+        if "?" not in received.target:
+            return received.target
+        return self.answers.without_secrets(Request(received.method, received.target)).url
+
     # -- which answer
 
     def _answer(self, received: Received, steering: Steering, rest: str) -> Plan:

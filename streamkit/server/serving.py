@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
-from streamkit.server.connection import BadRequest, Connection, Limits, SlowClient
+from streamkit.server.connection import Connection, Limits, Unreadable
 from streamkit.server.pieces import After, Script, refusal, script
 from streamkit.server.plan import Plan, Planner, refused
 
@@ -104,14 +104,14 @@ class Server:
 
     async def _exchange(self, connection: Connection, client: str, task: asyncio.Task[None]) -> bool:
         """Answer one request; return whether the connection may bring another."""
-        try:
-            received = await connection.request()
-        except BadRequest as error:
-            self._number += 1
-            self._log(self._record(self._number, client, {"answer": "error", "error": str(error)}, status=error.status))
-            await connection.refuse(refusal(refused(None, error.status, str(error))))
-            return False
+        received = await connection.request()
         if received is None:
+            return False
+        if isinstance(received, Unreadable):
+            self._number += 1
+            told = {"answer": "error", "error": received.message}
+            self._log(self._record(self._number, client, told, status=received.status))
+            await connection.refuse(refusal(refused(None, received.status, received.message)))
             return False
         self._clients[task] = True
         self._number += 1
@@ -131,7 +131,7 @@ class Server:
         finally:
             self._log(
                 self._record(
-                    number, client, plan.told, method=received.method, path=received.target,
+                    number, client, plan.told, method=received.method, path=self._planner.shown(received),
                     status=plan.delivery.head.status, writes=sent.writes, bytes=sent.size, ended=sent.ended,
                     ms=round((asyncio.get_running_loop().time() - started) * 1000),
                 )
@@ -147,7 +147,7 @@ class Server:
         try:
             await _send_head(connection, written.head, how)
             await _send_body(connection, written, how, sent)
-        except SlowClient:
+        except TimeoutError:
             sent.ended = "slow_client"
             connection.abort()
             return False

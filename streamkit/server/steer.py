@@ -12,6 +12,7 @@ What a path cannot hold is percent-encoded; slashes may be. `cuts=` and `mutatio
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,9 +79,14 @@ def read_path(target: str, find: Callable[[str], Transcript | None]) -> tuple[St
         elif what and "=" not in what and not what.startswith("~") and find(what) is None:
             continue
         return split_case(text, find), rest
+    from streamkit.cassettes import names
+
+    given = [unquote("/".join(parts[:count])).partition(";")[0] for count in (1, 2, 3)]
+    near = [other for name in given for other in difflib.get_close_matches(name, names(), 1, 0.75)]
+    hint = f"did you mean {near[-1]!r}?" if near else "`streamkit list` shows the names"
     raise UsageError(
-        f"the path {path[:80]!r} names no case: after {PREFIX} comes a token, the name of a transcript "
-        "(`streamkit list` shows them), or conduct such as reset=300, and then the path of the API"
+        f"the path {path[:80]!r} names no case; {hint} After {PREFIX} comes a token, the name of a transcript, or "
+        "conduct such as reset=300, and then the path of the API"
     )
 
 

@@ -33,7 +33,8 @@ ROOMS = {
     "examples": (5, 0),
     "cli": (6, 0),
     "pytest_cassettes": (6, 0),
-    "pytest_plugin": (6, 1),
+    "pytest_servers": (6, 1),
+    "pytest_plugin": (6, 2),
     "__main__": (7, 0),
 }
 #: The front door names what stands on every floor, and loads none of it: only type checkers see its imports.
