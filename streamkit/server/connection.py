@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Limits", "Received", "Unreadable"]
 
+_TURN = 32  # writes of one connection before others have their turn
 _LINGER = 2.0  # seconds; a socket that is closed with unread bytes is reset, and the answer with it
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
@@ -104,6 +105,7 @@ class Connection:
         self._limits = limits
         self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
         self.taken = 0
+        self._writes = 0
         writer.transport.set_write_buffer_limits(high=0)
         one: socket.socket | None = writer.get_extra_info("socket")
         self._socket = one
@@ -179,6 +181,11 @@ class Connection:
         if self._writer.transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
         self._writer.write(data)
+        self._writes += 1
+        if not self._writer.transport.get_write_buffer_size():  # the kernel has taken it all
+            if self._writes % _TURN == 0:
+                await asyncio.sleep(0)
+            return
         try:
             async with asyncio.timeout(self._limits.write):
                 await self._writer.drain()
