@@ -48,6 +48,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None], bool] = {}  # whether a request is under way
         self._number = 0
+        self._stopping = False
         self.url = ""
         self.address = ("", 0)
 
@@ -69,6 +70,7 @@ class Server:
 
     async def stop(self, grace: float = 0.0) -> None:
         """Take no more connections, let what is under way end for `grace` seconds, and close the rest."""
+        self._stopping = True
         if self._server is not None:
             self._server.close()
         for task, busy in list(self._clients.items()):
@@ -91,7 +93,7 @@ class Server:
         peer = writer.get_extra_info("peername")
         client = f"{peer[0]}:{peer[1]}" if peer else ""
         try:
-            while await self._exchange(connection, client, task):
+            while await self._exchange(connection, client, task) and not self._stopping:
                 self._clients[task] = False
         except (OSError, EOFError):
             pass  # the client has gone between two requests

@@ -76,7 +76,7 @@ def read_path(target: str, find: Callable[[str], Transcript | None]) -> tuple[St
         if what.startswith("sk1:"):
             if _TOKEN.fullmatch(what) is None and count < len(parts):
                 continue  # the slashes of its name
-        elif what and "=" not in what and not what.startswith("~") and find(what) is None:
+        elif not what or ("=" not in what and not what.startswith("~") and find(what) is None):
             continue
         return split_case(text, find), rest
     from streamkit.cassettes import names
