@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,9 @@ def test_each_chunk_is_one_write_and_nothing_is_joined(tmp_path: Path) -> None:
         ask(f"{url}/case/{BOSTON.name};cuts=10,11,3215/v1/chat/completions")
         running.send_signal(signal.SIGINT)
         assert 0 == running.wait(20)
+    deadline = time.monotonic() + 20
+    while "+++ exited with 0 +++" not in trace.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the tracer writes what it saw when it has seen all
     sent = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if re.search(r"\bsendto\(", line)]
     lengths = [int(line.rpartition("= ")[2]) for line in sent]
     http = [len(b"%x\r\n\r\n" % size) + size for size in (10, 1, 3204, 5)]
