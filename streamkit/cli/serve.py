@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["log_to", "serve", "wait_for_signal"]
 
+_TICK = 0.2  # seconds
+
 
 @click.command()
 @click.argument("cassettes", nargs=-1, metavar="[CASSETTE]...")
@@ -95,7 +97,9 @@ def serve(
         server.start()
         stack.callback(lambda: server.close(grace))
         _say(server)
-        stop.wait()
+        # With a time, for the kernel may give the signal to the server's thread, and this one would sleep on.
+        while not stop.wait(_TICK):
+            pass
     return 0
 
 
