@@ -66,8 +66,8 @@ def test_each_chunk_is_one_write_and_nothing_is_joined(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     command = [
         strace,
+        "-D",  # the server is our child, and the tracer a process beside it
         "-f",
-        "-qq",
         "-e",
         "trace=sendto,sendmsg,write",
         "-e",
