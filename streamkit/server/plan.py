@@ -31,9 +31,12 @@ _HTML = b"""<!DOCTYPE html>
 <html><head><title>%(status)d %(reason)s</title></head>
 <body><center><h1>%(status)d %(reason)s</h1></center><hr><center>proxy</center></body></html>
 """
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            408: "Request Timeout", 413: "Payload Too Large", 429: "Too Many Requests", 500: "Internal Server Error",
-            502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout", 529: "Overloaded"}  # fmt: skip
+_REASONS = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 413: "Payload Too Large", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+    529: "Overloaded",
+}  # fmt: skip
 _CORS = (("access-control-allow-origin", "*"), ("access-control-expose-headers", "*"))
 
 
@@ -241,7 +244,8 @@ def _refusal(
     if allow:
         headers = [*headers, ("allow", allow)]
     head = ResponseHead(status, _REASONS[status], tuple(headers))
-    return Plan(Delivery(head, [body]), PLAIN, {"answer": "error", "error": message})
+    told = {"answer": "error", "error": message}
+    return Plan(Delivery(head, [body]), PLAIN, {**told, "reason": facts["reason"]} if facts else told)
 
 
 def _preflight(received: Received) -> Plan:
