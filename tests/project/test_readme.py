@@ -9,6 +9,7 @@ server that plays the provider, and without it.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ import pytest
 from skhelpers.server import Answer, StreamServer
 
 from streamkit.cli import cli
+from streamkit.server import How
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -199,6 +201,13 @@ def test_every_option_of_another_command_is_in_its_row(name: str) -> None:
     assert [] == [option for option in sorted(options_of(cli.commands[name]) - everywhere) if not mentions(row, option)]
 
 
+def test_every_conduct_of_the_server_is_in_its_table_and_no_other() -> None:
+    shown = {name for cell in rows("conduct") for name in re.findall(r"`(\w+)=", cell)}
+    told = {name for line in rows("conduct").values() for name in re.findall(r"`(\w+)=", line)}
+    assert {one.name for one in dataclasses.fields(How)} == told
+    assert shown <= told
+
+
 @pytest.mark.parametrize("name", ["", *sorted(cli.commands)])
 def test_every_command_has_help_for_itself_and_for_each_option(name: str) -> None:
     command = cli.commands[name] if name else cli
@@ -207,10 +216,11 @@ def test_every_command_has_help_for_itself_and_for_each_option(name: str) -> Non
 
 
 def fixtures_of_the_plugin() -> set[str]:
-    tree = ast.parse((ROOT / "streamkit" / "pytest_plugin.py").read_text("utf-8"))
+    sources = [(ROOT / "streamkit" / f"{name}.py").read_text("utf-8") for name in ("pytest_plugin", "pytest_servers")]
     return {
         node.name
-        for node in tree.body
+        for source in sources
+        for node in ast.parse(source).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if any("pytest.fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
     }
