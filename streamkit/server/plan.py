@@ -15,8 +15,8 @@ from streamkit.server.api_errors import api_error, dialect_of_path
 from streamkit.server.draw import drawn_case
 from streamkit.server.how import PLAIN, How
 from streamkit.server.offers import Offers, delivery
-from streamkit.server.pieces import encoded
 from streamkit.server.steer import HEADER, PREFIX, Steering, read_header, read_path
+from streamkit.server.writes import encoded
 from streamkit.transcript import Request, ResponseHead, Transcript
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.server.connection import Connection, Limits, Unreadable
-from streamkit.server.pieces import After, Script, refusal, script
 from streamkit.server.plan import Plan, Planner, refused
+from streamkit.server.writes import After, Script, refusal, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import streamkit
 from streamkit.errors import UsageError
 from streamkit.replay.delivery import Delivery, delivery_of
 from streamkit.server import How
-from streamkit.server.pieces import After, Script, encoded, refusal, script
+from streamkit.server.writes import After, Script, encoded, refusal, script
 from streamkit.transcript import Ending, ResponseHead, Transcript
 
 BOSTON = streamkit.load("openai_chat/boston_weather")
