@@ -169,7 +169,8 @@ class Connection:
                 except h11.RemoteProtocolError as error:
                     if not self.taken or (not str(error).strip() and self.h11.their_state is h11.ERROR):
                         return None
-                    raise _Broken(f"the request cannot be read: {error}", error.error_status_hint) from None
+                    why = str(error).partition(": b")[0]  # what follows is what was sent, and may be a secret
+                    raise _Broken(f"the request cannot be read: {why}", error.error_status_hint) from None
 
     async def write(self, data: bytes) -> None:
         """Send bytes, and wait until the kernel has them all.

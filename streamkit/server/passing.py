@@ -47,9 +47,11 @@ class Passing:
         method: of the request, for the answer to a HEAD has no body.
 
     Attributes:
+        begun: whether the head has become whole.
         chunked: whether the body comes in HTTP chunks.
         keep: whether the connection may serve another request, once the response is over.
         missing: bytes of the HTTP chunk under way that have not come.
+        strange: the bytes that were no HTTP, as they came.
     """
 
     def __init__(self, method: str) -> None:
@@ -57,11 +59,12 @@ class Passing:
         self._h11.send(h11.Request(method=method, target="/", headers=[("host", "-")]))
         self._h11.send(h11.EndOfMessage())
         self._before: list[bytes] = []
-        self._begun = False
+        self.begun = False
         self._chunk: list[bytes] = []
         self.chunked = False
         self.keep = False
         self.missing = 0
+        self.strange = b""
 
     def feed(self, data: bytes) -> Part:
         """Take the bytes of one read; nothing for the end of the connection.
@@ -88,7 +91,7 @@ class Passing:
                 elif not isinstance(event, h11.InformationalResponse):
                     raise h11.RemoteProtocolError("the connection was closed before an answer came")
         except h11.RemoteProtocolError:
-            self.missing = missing  # h11 forgets it
+            self.missing, self.strange = missing, data  # h11 forgets how many it was
             raise
         # No event tells the length of an HTTP chunk. Without this attribute, what is missing would not be recorded.
         self.missing = int(getattr(getattr(self._h11, "_reader", None), "_bytes_in_chunk", 0) or 0)
@@ -117,12 +120,12 @@ class Passing:
         if over:
             self.keep = not further and self._h11.their_state is h11.DONE
         raw = data[: len(data) - len(further)]
-        if self._begun:
+        if self.begun:
             return raw
         self._before.append(raw)
         if head is None:
             return b""
-        self._begun = True
+        self.begun = True
         return b"".join(self._before)
 
 

@@ -40,18 +40,19 @@ _KEY_HEADERS = {"anthropic_messages": "x-api-key", "gemini": "x-goog-api-key"}
 _CREDENTIALS = {"api-key", _BEARER, "x-api-key", "x-goog-api-key"}
 
 
-class NoAnswer(Exception):  # noqa: N818 - an answer of ours, to be told to the client
-    """The upstream gave no answer.
+@dataclass(frozen=True)
+class NoAnswer:
+    """Why the upstream gave no answer.
 
     Attributes:
-        status: what the client gets: 502, or 504 where the time was over.
+        message: for people; it names the upstream.
         reason: one word: dns, refused, unreachable, tls, timeout, closed, reset or protocol.
+        status: what the client gets: 502, or 504 where the time was over.
     """
 
-    def __init__(self, message: str, reason: str, status: int = 502) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.status = status
+    message: str
+    reason: str
+    status: int = 502
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,20 @@ class Upstream:
 
     def url(self, target: str) -> str:
         """Return the URL that a request's target means."""
-        return self.origin + self._base + target
+        return self.origin + self.path(target)
+
+    def path(self, target: str) -> str:
+        """Return a request's target at the upstream.
+
+        Where the upstream's path ends as the target begins, that is not doubled: "https://host/api/v1" and
+        "/v1/responses" give "/api/v1/responses".
+        """
+        steps = self._base.split("/")
+        for count in range(len(steps) - 1, 0, -1):
+            shared = "/" + "/".join(steps[-count:])
+            if target == shared or target.startswith((f"{shared}/", f"{shared}?")):
+                return self._base + target[len(shared) :]
+        return self._base + target
 
     def headers(self, received: Received, dialect: str | None = None, *, added: bool = True) -> list[tuple[str, str]]:
         """Return the headers that a request goes upstream with.
@@ -156,29 +170,37 @@ class Upstream:
             kept.append(("Connection", "close"))
         return self.additions.to(kept, dialect) if added else kept
 
-    async def connect(self) -> Link:
-        """Return a connection.
-
-        Raises:
-            NoAnswer: there is none.
-        """
+    async def connect(self) -> Link | NoAnswer:
+        """Return a connection, or why there is none."""
         try:
             async with asyncio.timeout(self.patience.connect):
                 reader, writer = await self._opened()
-        except TimeoutError:
-            raise NoAnswer(
-                f"{self.origin} took no connection within {self.patience.connect:g} seconds", "timeout", 504
-            ) from None
-        except socket.gaierror as error:
-            raise NoAnswer(f"the name {self.host} cannot be resolved: {error.strerror or error}", "dns") from None
-        except ssl.SSLError as error:
-            why = getattr(error, "verify_message", "") or error.reason or str(error)
-            raise NoAnswer(f"no TLS with {self.origin}: {why}", "tls") from None
-        except ConnectionRefusedError:
-            raise NoAnswer(f"{self.origin} refuses the connection: is it running?", "refused") from None
-        except OSError as error:
-            raise NoAnswer(f"{self.origin} cannot be reached: {error.strerror or error}", "unreachable") from None
+        except OSError as error:  # also a TimeoutError, and those of TLS and of name resolution
+            return self._unconnected(error)
         return Link(reader, writer, self)
+
+    def _unconnected(self, error: OSError) -> NoAnswer:
+        if isinstance(error, TimeoutError):
+            text = f"{self.origin} took no connection within {self.patience.connect:g} seconds"
+            return NoAnswer(text, "timeout", 504)
+        if isinstance(error, socket.gaierror):
+            return NoAnswer(f"the name {self.host} cannot be resolved: {error.strerror or error}", "dns")
+        if isinstance(error, ssl.SSLError):
+            why = getattr(error, "verify_message", "") or error.reason or str(error)
+            return NoAnswer(f"no TLS with {self.origin}: {why}", "tls")
+        if isinstance(error, ConnectionRefusedError):
+            return NoAnswer(f"{self.origin} refuses the connection: is it running?", "refused")
+        return NoAnswer(f"{self.origin} cannot be reached: {error.strerror or error}", "unreachable")
+
+    def unanswered(self, error: Exception) -> NoAnswer:
+        """Return why no answer came over a connection, from what was raised before its head was whole."""
+        if isinstance(error, TimeoutError):
+            return NoAnswer(f"{self.origin} gave no answer within {self.patience.read:g} seconds", "timeout", 504)
+        if isinstance(error, OSError):
+            return NoAnswer(f"{self.origin} broke the connection before it answered: {error}", "reset")
+        if isinstance(error, EOFError):
+            return NoAnswer(f"{self.origin} closed the connection before it answered", "closed")
+        return NoAnswer(f"{self.origin} does not speak HTTP as it should: {error}", "protocol")
 
     async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         context = self._tls() if self._scheme == "https" else None
@@ -200,7 +222,7 @@ class Upstream:
         Raises:
             h11.LocalProtocolError: HTTP does not allow it.
         """
-        target = self._base + received.target
+        target = self.path(received.target)
         if self._through is not None and not self._through.tunnels:
             target = self.origin + target
         headers = self.headers(received, dialect)
@@ -246,6 +268,11 @@ class Link:
         return self._passing is None or self._passing.keep
 
     @property
+    def asked(self) -> bool:
+        """Whether a request was sent."""
+        return self._passing is not None
+
+    @property
     def passing(self) -> Passing:
         """The answer that is being read."""
         if self._passing is None:
@@ -267,12 +294,19 @@ class Link:
         """Return what the next bytes of the answer bring.
 
         Raises:
+            EOFError: the connection was closed before the head was whole.
             h11.RemoteProtocolError: this is no HTTP, or it ends before it is over.
             TimeoutError: nothing came for too long.
             OSError: the connection broke.
         """
-        async with asyncio.timeout(self._upstream.patience.read):
-            data = await self._reader.read(_READ)
+        seconds = self._upstream.patience.read
+        try:
+            async with asyncio.timeout(seconds):
+                data = await self._reader.read(_READ)
+        except TimeoutError:
+            raise TimeoutError(f"nothing came for {seconds:g} seconds") from None
+        if not data and not self.passing.begun:
+            raise EOFError
         return self.passing.feed(data)
 
     def close(self) -> None:
