@@ -7,6 +7,7 @@ library is touched.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -58,6 +59,8 @@ class RecordingProxy(Background):
         url: "http://127.0.0.1:40123"; "" before it listens.
         log: a mapping for each exchange that is over and written; the last ten thousand.
         cassette: the cassette.
+        answers: how many requests were "recorded", "replayed", "unmatched", left without an answer by the upstream
+            ("no_answer"), given up by the client before one came ("nothing"), or could not be read ("error").
 
     Raises:
         UsageError: an argument cannot be used; on entering, if the address cannot be listened on.
@@ -86,6 +89,7 @@ class RecordingProxy(Background):
         log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         super().__init__(host, port, log)
+        self.answers: Counter[str] = Counter()
         additions = Additions(tuple((headers or {}).items()), key)
         self.upstream = Upstream(upstream, patience=patience, additions=additions, context=context)
         self._writes = not isinstance(cassette, StreamCassette)
@@ -98,6 +102,11 @@ class RecordingProxy(Background):
                 path, record_mode=record_mode, match_on=match_on, ignore_json=ignore_json, speed=speed,
                 redaction=redaction, allow_playback_repeats=repeats, how="streamkit record --record-mode new_episodes",
             ).unpatched()  # fmt: skip
+
+    @property
+    def records(self) -> bool:
+        """Whether a request that the cassette does not answer goes upstream."""
+        return not self.cassette.write_protected
 
     def base_url(self, dialect: str | None = "openai_chat") -> str:
         """Return what a client of an API takes as its base URL."""
@@ -120,6 +129,10 @@ class RecordingProxy(Background):
         self.cassette.settings.own.discard(urlsplit(self.url).netloc)
         if self._writes:
             self.cassette.finish()
+
+    def _note(self, record: dict[str, Any]) -> None:
+        self.answers[record["answer"]] += 1
+        super()._note(record)
 
     def _server(self) -> Server:
         return Proxying(self.upstream, self.cassette, writes=self._writes, log=self._note)
