@@ -51,7 +51,8 @@ class Passing:
         chunked: whether the body comes in HTTP chunks.
         keep: whether the connection may serve another request, once the response is over.
         missing: bytes of the HTTP chunk under way that have not come.
-        strange: the bytes that were no HTTP, as they came.
+        strange: the bytes that were no HTTP, as they came, where nothing else came with them.
+        failure: what was wrong after what has come last.
     """
 
     def __init__(self, method: str) -> None:
@@ -65,6 +66,7 @@ class Passing:
         self.keep = False
         self.missing = 0
         self.strange = b""
+        self.failure: h11.RemoteProtocolError | None = None
 
     def feed(self, data: bytes) -> Part:
         """Take the bytes of one read; nothing for the end of the connection.
@@ -90,9 +92,13 @@ class Passing:
                     break
                 elif not isinstance(event, h11.InformationalResponse):
                     raise h11.RemoteProtocolError("the connection was closed before an answer came")
-        except h11.RemoteProtocolError:
-            self.missing, self.strange = missing, data  # h11 forgets how many it was
-            raise
+        except h11.RemoteProtocolError as error:
+            self.missing = missing  # h11 forgets it
+            if head is None and not payload:
+                self.strange = data
+                raise
+            self.failure = error
+            return Part(self._raw(data, head, over=False), head, b"".join(payload), tuple(chunks))
         # No event tells the length of an HTTP chunk. Without this attribute, what is missing would not be recorded.
         self.missing = int(getattr(getattr(self._h11, "_reader", None), "_bytes_in_chunk", 0) or 0)
         raw = self._raw(data, head, over=over)

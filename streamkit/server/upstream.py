@@ -299,6 +299,8 @@ class Link:
             TimeoutError: nothing came for too long.
             OSError: the connection broke.
         """
+        if self.passing.failure is not None:
+            raise self.passing.failure
         seconds = self._upstream.patience.read
         try:
             async with asyncio.timeout(seconds):
