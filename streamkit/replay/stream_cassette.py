@@ -26,7 +26,7 @@ from streamkit.replay.interception import patches
 from streamkit.replay.matching import miss
 from streamkit.replay.persister import Persister, Settings
 from streamkit.replay.recording import Recording
-from streamkit.transcript import Ending, Transcript
+from streamkit.transcript import Ending, Interaction, Transcript
 
 __all__ = ["StreamCassette", "Undrained"]
 
@@ -319,15 +319,20 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         raw = getattr(self._persister, "raw", None)
         if not self._written or raw is None:
             return found
-        left = list(found.interactions)
+        left = [_unnamed(one) for one in found.interactions]
         for one in parse(raw, path=str(self._path)).interactions[-self._written :]:
-            if one in left:
-                left.remove(one)
+            if _unnamed(one) in left:
+                left.remove(_unnamed(one))
         return replace(found, interactions=tuple(left))
 
     def _redacted(self, request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         redactor = self.settings.redactor
         return (request, response) if redactor is None else conversion.redacted(redactor, request, response)
+
+
+def _unnamed(one: Interaction) -> Interaction:
+    """Return an interaction without its name, which tells its place in the file."""
+    return replace(one, transcript=one.transcript.renamed(""))
 
 
 class _Playing:
