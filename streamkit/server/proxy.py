@@ -116,7 +116,7 @@ class RecordingProxy(Background):
     def start(self) -> Self:
         """Listen; return the proxy. See `Background`."""
         super().start()
-        self.cassette.settings.own.add(urlsplit(self.url).netloc)
+        self.cassette.settings.own.update(self._names())
         return self
 
     def close(self, grace: float = 0.0) -> None:
@@ -126,9 +126,13 @@ class RecordingProxy(Background):
             CassetteError: it cannot be written.
         """
         super().close(grace)
-        self.cassette.settings.own.discard(urlsplit(self.url).netloc)
+        self.cassette.settings.own.difference_update(self._names())
         if self._writes:
             self.cassette.finish()
+
+    def _names(self) -> set[str]:
+        parts = urlsplit(self.url)
+        return {f"{host}:{parts.port}" for host in (parts.hostname, "localhost") if self.url}
 
     def _note(self, record: dict[str, Any]) -> None:
         self.answers[record["answer"]] += 1

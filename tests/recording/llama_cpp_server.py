@@ -23,6 +23,7 @@ import urllib.request
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 def make_model(path: str) -> None:
     """Write a model of the Llama architecture with random weights; runs where `gguf` is installed."""
-    import gguf  # type: ignore[import-not-found]  # of the server's own environment
-    import numpy as np
+    gguf, np = import_module("gguf"), import_module("numpy")  # of the server's own environment
 
     size, inner, layers, heads = 64, 128, 2, 4
     words = [
