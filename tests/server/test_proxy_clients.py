@@ -106,8 +106,10 @@ def test_a_client_that_has_read_the_last_event_closes_and_the_recording_is_compl
 
 
 def test_the_openai_library_raises_what_the_provider_s_error_means(tmp_path: Path) -> None:
-    answer = Answer([b'{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}'],
-                    status="429 Too Many Requests", framing="length", headers=["Content-Type: application/json"])  # fmt: skip
+    answer = Answer(
+        [b'{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}'],
+        status="429 Too Many Requests", framing="length", headers=["Content-Type: application/json"],
+    )  # fmt: skip
     path = tmp_path / "c.yaml"
     with proxied(answer, cassette=path) as (server, proxy), pytest.raises(openai.RateLimitError, match="slow down"):
         sync(proxy.base_url())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -14,16 +15,19 @@ class RawServer:
     Args:
         answers: bytes for each request in turn, the last for all further ones; None for no answer at all.
         keep: whether a connection stays open after its answer; it may bring further requests then.
+        context: of TLS; None for none.
 
     Attributes:
         asked: the bytes of each request.
         url: its URL.
     """
 
-    def __init__(self, *answers: bytes | None, keep: bool = False) -> None:
+    def __init__(self, *answers: bytes | None, keep: bool = False, context: ssl.SSLContext | None = None) -> None:
         self._answers = answers
         self._keep = keep
         self._socket = socket.create_server(("127.0.0.1", 0))
+        if context is not None:
+            self._socket = context.wrap_socket(self._socket, server_side=True)
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.asked: list[bytes] = []
