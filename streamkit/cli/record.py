@@ -103,7 +103,8 @@ def record(
         proxy.start()
         try:
             _say(proxy)
-            stop.wait()
+            while not stop.wait(0.2):  # with a time, for the kernel may give the signal to another thread
+                pass
         finally:
             proxy.close()
     click.echo(f"{proxy.cassette.path}: {_counted(proxy.answers)}")

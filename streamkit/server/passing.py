@@ -124,7 +124,7 @@ class Passing:
         """Return the bytes to hand on; those before the head is whole are kept back until then."""
         further = self._h11.trailing_data[0] if over else b""
         if over:
-            self.keep = not further and self._h11.their_state is h11.DONE
+            self.keep = bool(data) and not further and self._h11.their_state is h11.DONE
         raw = data[: len(data) - len(further)]
         if self.begun:
             return raw

@@ -72,6 +72,7 @@ RAW = {
     "upper-case hex": b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n1A\r\n" + b"d" * 26 + b"\r\n0\r\n\r\n",
     "no reason": b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil it closes",
+    "the end of the connection ends it": b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil it closes",
     "no body allowed": b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n",
     "early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "a broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\nno size\r\n",
