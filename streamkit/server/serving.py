@@ -184,18 +184,19 @@ async def _send_head(connection: Connection, head: bytes, how: How) -> None:
 async def _send_body(connection: Connection, written: Script, how: How, sent: _Sent) -> None:
     loop = asyncio.get_running_loop()
     start = loop.time()
-    hold_at = len(written.writes) - written.last
-    for number, (piece, due) in enumerate(zip(written.writes, written.times, strict=True)):
+    closed = False
+    for number, one in enumerate(written):
         if how.speed:
-            wait = start + due / 1000 / how.speed - loop.time()
+            wait = start + one.due / 1000 / how.speed - loop.time()
             if wait > 0:
                 await asyncio.sleep(wait)
         if how.gap and number:
             await asyncio.sleep(how.gap / 1000)
-        if how.hold and number == hold_at:
+        if how.hold and one.closing and not closed:
             await asyncio.sleep(how.hold / 1000)
-        await connection.write(piece)
+            closed = True
+        await connection.write(one.data)
         sent.writes += 1
-        sent.size += len(piece)
-    if how.hold and not written.last:
+        sent.size += len(one.data)
+    if how.hold and not closed:
         await asyncio.sleep(how.hold / 1000)
