@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from streamkit.errors import UsageError
 from streamkit.fuzz.crew import Crew
 from streamkit.fuzz.drivers import Command, Driver, Experience, default_workers
 from streamkit.fuzz.outcome import Outcome
@@ -15,7 +14,6 @@ from streamkit.fuzz.protocol import case_line
 from streamkit.fuzz.served import Served, Spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -24,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandRunner"]
 
-_T = TypeVar("_T")
 _Made = tuple[Outcome, str]
 _AHEAD = 2  # deliveries that wait for each worker
-_PLACE = b"http://base-url"  # for the address of an offer, which no two deliveries share
 
 
 class CommandRunner:
@@ -44,6 +40,7 @@ class CommandRunner:
         target: the code under test.
         transcript: what the deliveries are of; set it before the first one.
         runs: deliveries asked for so far.
+        lookahead: how many deliveries to come it wants to know; 0 for none.
     """
 
     def __init__(
@@ -64,7 +61,8 @@ class CommandRunner:
         self._served = Served(framing)
         experience = Experience()
         count = how.workers or workers or default_workers()
-        self._drivers = [Driver(how, experience) for _ in range(count)]
+        self.lookahead = _AHEAD * count if count > 1 else 0
+        self._drivers = [Driver(how, experience, self._served.hidden) for _ in range(count)]
         self._crew: Crew[Driver, _Made] | None = None
         self._made: dict[tuple[float, tuple[bytes, ...]], list[Future[_Made]]] = {}
         self._said = ""
@@ -115,32 +113,6 @@ class CommandRunner:
         self._said = self._said or said
         return outcome
 
-    def ahead(
-        self, items: Iterable[_T], deliveries: Callable[[_T], Iterable[list[bytes]]], *, limit: float | None = None
-    ) -> Iterator[_T]:
-        """Yield items, with the deliveries of the next ones under way.
-
-        Args:
-            items: what the search will look at, unless something is found first.
-            deliveries: says which deliveries an item will ask for.
-            limit: of these, in seconds.
-        """
-        if len(self._drivers) == 1:
-            yield from items
-            return
-        window: deque[_T] = deque()
-        try:
-            for item in items:
-                window.append(item)
-                for chunks in deliveries(item):
-                    self.hint(chunks, limit=limit)
-                if len(window) > _AHEAD * len(self._drivers):
-                    yield window.popleft()
-            while window:
-                yield window.popleft()
-        finally:
-            self.forget()
-
     def hint(self, chunks: list[bytes], *, limit: float | None = None) -> None:
         """Make a delivery that will probably be asked for."""
         limit = self.limit if limit is None else limit
@@ -156,12 +128,13 @@ class CommandRunner:
 
     def _submit(self, chunks: list[bytes], limit: float, *, urgent: bool) -> Future[_Made]:
         spoken, number = self._spoken, next(self._numbers)
-        assert self._crew is not None, "the runner is used outside its context"
+        if self._crew is None:
+            raise UsageError("the runner is used outside its context")
 
         def deliver(driver: Driver) -> _Made:
             with self._served.offer(spoken, chunks) as place:
                 line = case_line(number, place.url, place.base_url, spoken.dialect, spoken.request)
-                outcome = driver.deliver(line, number, limit, hide={place.base_url.encode(): _PLACE})
+                outcome = driver.deliver(line, number, limit)
             return outcome, driver.said
 
         return self._crew.submit(deliver, urgent=urgent)

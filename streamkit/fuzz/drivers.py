@@ -26,7 +26,7 @@ from streamkit.fuzz.protocol import EXIT, garbage, read_answer
 from streamkit.fuzz.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Command", "Driver", "Experience", "command", "default_workers"]
 
@@ -146,13 +146,15 @@ class Driver:
     Args:
         how: how it is started.
         experience: shared by the drivers of a campaign.
+        hidden: takes out of a text what no two deliveries share.
 
     Attributes:
         said: what it wrote to standard error during the last case.
     """
 
-    def __init__(self, how: Command, experience: Experience) -> None:
+    def __init__(self, how: Command, experience: Experience, hidden: Callable[[str], str] = str) -> None:
         self.how = how
+        self._hidden = hidden
         self.said = ""
         self._experience = experience
         self._process: DriverProcess | None = None
@@ -181,12 +183,15 @@ class Driver:
         process = self._process or self._start()
         fresh, self._fresh = self._fresh, False
         reply = process.ask(line, limit + self._patience() if fresh else limit)
-        self.said = process.errors.text
+        self.said = self._hidden(scrub(process.errors.text))
         if reply.kind == "line":
             self._experience.learn(time.monotonic() - began)
-            return self._checked(read_answer(reply.line, number))
+            return self._checked(self._read(reply.line, number))
         self._drop()
         return self._fault(reply, process.status, number, fresh=fresh, lived=time.monotonic() - began)
+
+    def _read(self, line: bytes, number: int) -> Outcome:
+        return read_answer(self._hidden(line.decode("utf-8", "surrogateescape")), number)
 
     def _checked(self, outcome: Outcome) -> Outcome:
         if outcome.fault:
@@ -203,7 +208,7 @@ class Driver:
         if reply.kind == "flood":
             return garbage(f"write more than {LONGEST_LINE // 2**20} MiB in one line", reply.line)
         if reply.line.strip() and reply.kind == "exit":  # it ended after its answer, without a line end
-            return read_answer(reply.line, number)
+            return self._read(reply.line, number)
         if status == 0 and not fresh:
             return None
         if not self._experience.answered:
@@ -249,7 +254,7 @@ class Driver:
         """Raise TargetError if the driver also ends where nobody gives it a case: then no case is to blame."""
         process = self._start()
         ends = process.ends_within(max(2.0, 3 * lived))
-        said = process.errors.text
+        said = scrub(process.errors.text)
         self._drop()
         if ends:
             told = f"; standard error: {_shortened(said)}" if said else "; it wrote nothing to standard error"
@@ -296,5 +301,4 @@ def _ended(status: int | None) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = scrub(text)
     return text if len(text) <= _SAID else f"{text[: _SAID // 2]} [...] {text[-_SAID // 2 :]}"

@@ -86,7 +86,7 @@ class DriverProcess:
     """
 
     def __init__(self, words: Sequence[str], cwd: str | Path | None, env: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - the user's own command, and no shell
             words, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             bufsize=0, start_new_session=True,
         )  # fmt: skip

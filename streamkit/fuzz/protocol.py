@@ -38,16 +38,17 @@ def case_line(number: int, url: str, base_url: str, dialect: str | None, request
     return json.dumps(case).encode() + b"\n"
 
 
-def read_answer(line: bytes, number: int) -> Outcome:
+def read_answer(line: str, number: int) -> Outcome:
     """Return the outcome that a driver's answer tells; one that is no answer is an outcome, too.
 
     Args:
-        line: the answer.
+        line: the answer; bytes that are not UTF-8 as lone surrogates.
         number: the id of the case.
     """
     try:
-        answer = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
+        line.encode("utf-8")
+        answer = json.loads(line)
+    except UnicodeEncodeError:
         return garbage("answer with bytes that are not UTF-8", line)
     except (ValueError, RecursionError):
         return garbage("answer with something that is not JSON", line)
@@ -65,7 +66,7 @@ def read_answer(line: bytes, number: int) -> Outcome:
     return _read_error(error, line)
 
 
-def _read_error(error: Any, line: bytes) -> Outcome:
+def _read_error(error: Any, line: str) -> Outcome:
     if isinstance(error, str):
         error = {"message": error}
     if not isinstance(error, dict):
@@ -78,13 +79,15 @@ def _read_error(error: Any, line: bytes) -> Outcome:
     return Outcome(error=name, message=scrub(message), slip=is_slip(name, message) if slip is None else slip)
 
 
-def garbage(fault: str, shown: bytes) -> Outcome:
+def garbage(fault: str, shown: bytes | str) -> Outcome:
     """Return the outcome of a driver that wrote to standard output what is no answer.
 
     Args:
         fault: what it did, to follow "makes the target".
         shown: what it wrote.
     """
-    text = shown[: 4 * _SHOWN].decode("utf-8", "backslashreplace").strip()
+    raw = shown[: 4 * _SHOWN]
+    raw = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
+    text = raw.decode("utf-8", "backslashreplace").strip()
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return Outcome(error=GARBAGE, message=f"it wrote {scrub(text)!r}", fault=fault, slip=True)

@@ -1,8 +1,9 @@
-"""The server behind targets that drive a real client: each delivery of a campaign is offered at an address of its own."""
+"""The server behind targets that drive a real client: it offers each delivery at an address of its own."""
 
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Served", "Spoken", "request_of"]
 
+_PLACE = "http://base-url"
 _QUESTION = "What is the weather like?"
 
 
@@ -66,18 +68,30 @@ class Served:
     """
 
     def __init__(self, framing: str = "chunked") -> None:
-        self._server = ReplayServer()
+        self._server = ReplayServer([])
         self._how = How(framing=framing)
+        self._address: re.Pattern[str] = re.compile("(?!)")
         self.asked = False
 
     def __enter__(self) -> Served:
-        self._server.__enter__()
+        self._server.start()
+        url, host = re.escape(self._server.url), re.escape(self._server.url.removeprefix("http://"))
+        self._address = re.compile(rf"{url}(?:/case/~\d+)?|\b{host}\b")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.__exit__(kind, error, trace)
+        self._server.close()
+
+    def hidden(self, text: str) -> str:
+        """Return a text without the address at which a delivery was offered: no two have the same."""
+        return self._address.sub(_PLACE, text)
+
+    @staticmethod
+    def spoken(transcript: Transcript | None) -> Spoken:
+        """Return what a client has to know of a transcript."""
+        return Spoken.of(transcript)
 
     @contextmanager
     def offer(self, spoken: Spoken, chunks: list[bytes]) -> Iterator[Place]:
@@ -89,6 +103,7 @@ class Served:
         finally:
             self.asked = self.asked or bool(offer.requests)
             offer.close()
+            self._server.log.clear()  # nobody reads it, and a campaign is long
 
 
 def request_of(transcript: Transcript | None, dialect: str | None) -> dict[str, Any]:
