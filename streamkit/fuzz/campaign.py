@@ -93,7 +93,7 @@ def _begin(target: Target, options: Options | None) -> tuple[Report, Options]:
             report.notes.append("an empty chunk cannot be sent over HTTP: none was delivered")
         if options.framing != "chunked":
             report.notes.append(
-                f"framing {options.framing}: without HTTP chunks the network may join what was cut, or cut it elsewhere"
+                f"framing {options.framing}: no HTTP chunks mark the cuts, and what reads slowly may see fewer of them"
             )
     return report, options
 

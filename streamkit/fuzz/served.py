@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Served", "Spoken", "request_of"]
 
 _PLACE = "http://base-url"
+_APART = 1024  # writes of a delivery that wait until the one before has been read: two that have not are one read
 _QUESTION = "What is the weather like?"
 
 
@@ -69,7 +70,7 @@ class Served:
 
     def __init__(self, framing: str = "chunked") -> None:
         self._server = ReplayServer([])
-        self._how = How(framing=framing)
+        self._how = How(framing=framing, apart=_APART)
         self._address: re.Pattern[str] = re.compile("(?!)")
         self.asked = False
 

@@ -16,9 +16,12 @@ from streamkit.server.writes import After, Script, refusal, script
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamkit.server.client_queue import ClientQueue
     from streamkit.server.how import How
 
 __all__ = ["Server"]
+
+_SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
 
 
 @dataclass
@@ -182,7 +185,18 @@ async def _send_head(connection: Connection, head: bytes, how: How) -> None:
 
 
 async def _send_body(connection: Connection, written: Script, how: How, sent: _Sent) -> None:
+    if not how.apart:
+        await _send_writes(connection, written, how, sent, None)
+        return
+    with connection.client_queue() as queue:
+        await _send_writes(connection, written, how, sent, queue)
+
+
+async def _send_writes(
+    connection: Connection, written: Script, how: How, sent: _Sent, queue: ClientQueue | None
+) -> None:
     loop = asyncio.get_running_loop()
+    apart = min(how.apart, len(written.writes) - written.last - 1)  # that the body is over may come with its end
     start = loop.time()
     hold_at = len(written.writes) - written.last
     for number, (piece, due) in enumerate(zip(written.writes, written.times, strict=True)):
@@ -194,6 +208,8 @@ async def _send_body(connection: Connection, written: Script, how: How, sent: _S
             await asyncio.sleep(how.gap / 1000)
         if how.hold and number == hold_at:
             await asyncio.sleep(how.hold / 1000)
+        if queue is not None and 0 < number <= apart and not await queue.empty(_SLOW):
+            queue = None  # it is busy with something else
         await connection.write(piece)
         sent.writes += 1
         sent.size += len(piece)
