@@ -105,10 +105,10 @@ def fuzz(
     """Deliver transcripts to TARGET in every way that is worth trying; show the smallest case that breaks it.
 
     TARGET is module:attribute: a function of an iterable of bytes, an async function of an async iterable, or a class
-    with feed(bytes) and optionally close() and result(), or a function whose first parameter is named base_url, which
-    drives a client against that URL. With --command a driver in any language is the target. A TRANSCRIPT is a name from `streamkit list` or the path of a
-    cassette or a bare .sse body; without any, the bundled ones are taken. Several targets run over the same cases, and
-    a table shows side by side what each did.
+    with feed(bytes) and optionally close() and result(); or a function whose first parameter is named base_url, which
+    drives a client against that URL. With --command a driver in any language is the target. A TRANSCRIPT is a name from
+    `streamkit list` or the path of a cassette or a bare .sse body; without any, the bundled ones are taken. Several
+    targets run over the same cases, and a table shows side by side what each did.
     """
     from streamkit.fuzz import Options, command
     from streamkit.fuzz import fuzz as run
