@@ -125,11 +125,12 @@ class Experience:
 
     Attributes:
         answered: one has answered a case.
+        starts: one has been seen to wait for a case, or has answered one.
         first_answer: seconds that the first answer took, with the start of the process.
     """
 
     def __init__(self) -> None:
-        self.answered = False
+        self.answered = self.starts = False
         self.first_answer = 0.0
         self._lock = threading.Lock()
 
@@ -137,7 +138,7 @@ class Experience:
         """Note that a driver has answered its first case."""
         with self._lock:
             if not self.answered:
-                self.answered, self.first_answer = True, seconds
+                self.answered, self.starts, self.first_answer = True, True, seconds
 
 
 class Driver:
@@ -201,8 +202,9 @@ class Driver:
     def _fault(self, reply: Reply, status: int | None, number: int, *, fresh: bool, lived: float) -> Outcome | None:
         if reply.kind in ("hang", "stopped"):
             return Outcome(hung=True)
-        if reply.kind == "lines":
-            return garbage("answer with more than one line", reply.line)
+        if reply.kind == "lines":  # the first of them may be no answer, and whether more had come by then is chance
+            first = self._read(reply.line.partition(b"\n")[0], number)
+            return first if first.fault else garbage("answer with more than one line", reply.line)
         if reply.kind == "unasked":
             return garbage("write a line that answers nothing", reply.line)
         if reply.kind == "flood":
@@ -211,7 +213,7 @@ class Driver:
             return self._read(reply.line, number)
         if status == 0 and not fresh:
             return None
-        if not self._experience.answered:
+        if not self._experience.starts:
             self._check_that_it_starts(lived)
         after = " after its answer to another case" if reply.kind == "gone" and not fresh else ""
         return self._exit(status, after)
@@ -253,9 +255,10 @@ class Driver:
     def _check_that_it_starts(self, lived: float) -> None:
         """Raise TargetError if the driver also ends where nobody gives it a case: then no case is to blame."""
         process = self._start()
-        ends = process.ends_within(max(2.0, 3 * lived))
+        ends = process.ends_within(max(1.0, 3 * lived))
         said = scrub(process.errors.text)
         self._drop()
+        self._experience.starts = not ends
         if ends:
             told = f"; standard error: {_shortened(said)}" if said else "; it wrote nothing to standard error"
             raise TargetError(

@@ -33,7 +33,7 @@ __all__ = ["Search"]
 
 _DEFAULT_EXAMPLES = 200
 _MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
-_MOST_FAULTS = 64  # deliveries after which a driver had to be started anew
+_MOST_FAULTS = 32  # deliveries after which a driver had to be started anew
 
 
 class _OutOfBudget(Exception):  # noqa: N818 - a signal within this module

@@ -1,0 +1,156 @@
+"""Functions of a base URL: they drive a real client against the server, and run as other targets do."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import openai
+import pytest
+from skhelpers.drivers import tiny
+
+import streamkit
+from streamkit.fuzz import Options, adapt, fuzz
+
+FEW = Options(max_examples=10, max_single_cuts=60)
+BOSTON = "openai_chat/boston_weather"
+
+
+def drives_openai(base_url: str) -> Any:
+    client = openai.OpenAI(base_url=base_url, api_key="any", max_retries=0)
+    with client, client.chat.completions.stream(model="m", messages=[]) as stream:
+        return stream.get_final_completion()
+
+
+async def drives_openai_async(base_url: str) -> Any:
+    async with (
+        openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as client,
+        client.chat.completions.stream(model="m", messages=[]) as stream,
+    ):
+        return await stream.get_final_completion()
+
+
+def post(base_url: str) -> Any:
+    request = urllib.request.Request(f"{base_url}/chat/completions", b"{}", method="POST")
+    return urllib.request.urlopen(request)
+
+
+@pytest.mark.parametrize(("target", "kind"), [(drives_openai, "client"), (drives_openai_async, "async client")])
+def test_the_openai_client_has_no_findings(target: Any, kind: str) -> None:
+    assert kind == adapt(target).kind
+    options = Options(max_examples=10, max_single_cuts=60, mutations=False)
+    report = fuzz(target, BOSTON, options=options)
+    assert ([], []) == (report.findings, report.notes)
+    assert 60 >= report.coverage[0].swept > 30
+
+
+def test_a_client_is_judged_by_what_the_stream_says() -> None:
+    def forgets(base_url: str) -> Any:
+        found = drives_openai(base_url).choices[0].message.model_dump()
+        return {**found, "tool_calls": []}
+
+    (finding,) = fuzz(forgets, BOSTON, options=Options(max_examples=0, max_single_cuts=0, mutations=False)).findings
+    assert "reference" == finding.oracle
+
+
+def test_a_client_that_decodes_what_it_reads_piece_by_piece_is_caught_with_one_cut() -> None:
+    def wrong(base_url: str) -> str:
+        with post(base_url) as response:
+            pieces = iter(lambda: response.read1(65536), b"")
+            return "".join(piece.decode("utf-8", "replace") for piece in pieces)
+
+    (finding,) = fuzz(wrong, tiny(), options=Options(max_examples=0, mutations=False)).findings
+    assert ["utf8"] == finding.boundaries
+    assert {"utf8": 2} == finding.single_cuts
+
+
+def test_a_client_gets_the_recorded_head(tmp_path: Any) -> None:
+    heads = set()
+
+    def reads(base_url: str) -> bytes:
+        with post(base_url) as response:
+            heads.add((response.status, response.headers["content-type"]))
+            return bytes(response.read())
+
+    recorded = streamkit.load("ollama/synthetic_weather_call" if False else BOSTON)
+    fuzz(reads, recorded, options=Options(max_examples=0, max_single_cuts=1, mutations=False))
+    assert {(200, recorded.head.header("content-type"))} == heads
+
+
+def test_a_client_of_each_dialect_finds_its_endpoint_under_the_base_url() -> None:
+    seen = []
+
+    def remembers(base_url: str) -> bytes:
+        seen.append(urlsplit(base_url).path.rpartition("/")[2])
+        return httpx.post(f"{base_url}/whatever").content
+
+    options = Options(max_examples=0, max_single_cuts=0, mutations=False)
+    for name in (
+        BOSTON,
+        next(one.name for one in streamkit.cassettes.bundled() if one.dialect == "anthropic_messages"),
+    ):
+        fuzz(remembers, name, options=options)
+    assert {"v1"} < set(seen)
+
+
+def test_the_time_limit_holds_for_a_client() -> None:
+    def hangs(base_url: str) -> str:
+        with post(base_url) as response:
+            first = response.read1(65536)
+            if len(first) == 100:
+                time.sleep(600)
+            return str((first + response.read()).decode())
+
+    options = Options(max_examples=0, mutations=False, time_limit=0.5)
+    (finding,) = fuzz(hangs, tiny(), options=options).findings
+    assert finding.actual.hung
+    assert (100,) == finding.case.fragmentation.cuts
+
+
+def test_an_error_message_does_not_hold_the_address_of_a_delivery() -> None:
+    def refuses(base_url: str) -> None:
+        with post(base_url):
+            raise ConnectionError(f"no answer from {base_url}/chat/completions")
+
+    (finding,) = fuzz(refuses, tiny(), options=FEW).findings
+    assert "no answer from http://base-url/v1/chat/completions" == finding.actual.message
+
+
+def test_a_client_that_sends_no_request_is_told_of() -> None:
+    def idle(base_url: str) -> int:
+        return 1
+
+    report = fuzz(idle, tiny(), options=Options(max_examples=0, max_single_cuts=1, mutations=False))
+    assert any("the target sent no request" in note for note in report.notes)
+
+
+def test_one_server_serves_a_campaign_and_is_closed_at_its_end() -> None:
+    ports = set()
+
+    def reads(base_url: str) -> bytes:
+        ports.add(urlsplit(base_url).port)
+        with post(base_url) as response:
+            return bytes(response.read())
+
+    fuzz(reads, tiny(), options=Options(max_examples=0, max_single_cuts=2, mutations=False))
+    (port,) = ports
+    assert port is not None
+    with pytest.raises(OSError, match="refused"):
+        http.client.HTTPConnection("127.0.0.1", port, timeout=5).connect()
+
+
+def test_check_takes_a_function_of_a_base_url_and_a_token_repeats_its_findings() -> None:
+    def wrong(base_url: str) -> str:
+        with post(base_url) as response:
+            pieces = iter(lambda: response.read1(65536), b"")
+            return "".join(piece.decode("utf-8", "replace") for piece in pieces)
+
+    with pytest.raises(streamkit.OracleFailure, match="UTF-8 character") as failure:
+        streamkit.check(wrong, tiny(), max_examples=0, mutations=False)
+    token = failure.value.counterexamples[0].token
+    with pytest.raises(streamkit.OracleFailure, match="UTF-8 character"):
+        streamkit.check(wrong, tiny(), replay=token)
