@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CommandRunner"]
 
 _Made = tuple[Outcome, str]
+_APART = 256
 _AHEAD = 2  # deliveries that wait for each worker
 
 
@@ -58,7 +59,7 @@ class CommandRunner:
         self._spoken = Spoken.of(None)
         self._transcript: Transcript | None = None
         self._numbers = itertools.count(1)
-        self._served = Served(framing)
+        self._served = Served(framing, _APART)
         experience = Experience()
         count = how.workers or workers or default_workers()
         self.lookahead = _AHEAD * count if count > 1 else 0

@@ -43,6 +43,7 @@ _LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "p
 
 
 _PATIENCE = 20  # interruptions, a tenth of a second apart, that a target may swallow
+_APART = 8  # few: to wait costs much where client and server share a process, and most clients keep HTTP chunks apart
 _LONGEST = 10.0**8  # seconds; a timer takes no more
 
 
@@ -162,7 +163,7 @@ class Runner:
         if self.target.is_client:
             from streamkit.fuzz.served import Served
 
-            self._served = Served(self._framing).__enter__()
+            self._served = Served(self._framing, _APART).__enter__()
         self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         self._entered = time.monotonic()
         if self._signals:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Served", "Spoken", "request_of"]
 
 _PLACE = "http://base-url"
-_APART = 1024  # writes of a delivery that wait until the one before has been read: two that have not are one read
 _QUESTION = "What is the weather like?"
 
 
@@ -63,14 +62,16 @@ class Served:
 
     Args:
         framing: how a body ends: "chunked", with an HTTP chunk for each chunk of the delivery, "length" or "close".
+        apart: how many writes of a delivery, at most, wait until the one before has been read: what a client has not
+            read yet when the next chunk comes may be one piece to it.
 
     Attributes:
         asked: whether any request came to a delivery whose offer is over.
     """
 
-    def __init__(self, framing: str = "chunked") -> None:
+    def __init__(self, framing: str, apart: int) -> None:
         self._server = ReplayServer([])
-        self._how = How(framing=framing, apart=_APART)
+        self._how = How(framing=framing, apart=apart)
         self._address: re.Pattern[str] = re.compile("(?!)")
         self.asked = False
 

@@ -24,7 +24,7 @@ _REQUEST = 1
 _ALL_STATES = 0xFFFFFFFF
 _NO_COOKIE = b"\xff" * 8
 _RECEIVE_QUEUE = 16 + 4 + 48 + 4  # its place in the answer: after nlmsghdr, and within inet_diag_msg
-_LOOKS = 20  # at once, before a millisecond is waited between two
+_LOOKS = 5  # at once, before a millisecond is waited between two
 _UNKNOWN = 0.003  # seconds that must do where the system does not tell
 
 

@@ -15,6 +15,7 @@ from streamkit.errors import TargetError, UsageError
 from streamkit.fuzz import Options, Report, command, fuzz
 
 ONE = Options(max_examples=0, max_single_cuts=3, mutations=False)
+REPLAYED = "sk1:openai_chat/boston_weather@bc7d72dd69d9:99,100"
 
 
 def python(folder: Path, text: str) -> str:
@@ -37,7 +38,8 @@ def run(folder: Path, text: str, transcript: Any = None, **how: Any) -> Report:
         ("streamkit-no-such-program --x", r"there is no program streamkit-no-such-program \(looked for it in PATH\)"),
         ("./no-such-driver", r"there is no program \./no-such-driver$"),
         ("/etc/passwd", "Permission denied: is it executable"),
-        (f"{sys.executable} no_such_driver.py", "ends before it is given a case: exit status 2; standard error: .*No such"),
+        (f"{sys.executable} no_such_driver.py",
+         r"ends before it is given a case: exit status 2; standard error: .*No such"),
         ("true", "ends before it is given a case: exit status 0; it wrote nothing to standard error"),
     ],
 )  # fmt: skip
@@ -53,7 +55,7 @@ def test_a_module_that_is_missing_is_told_with_the_head_of_standard_error(tmp_pa
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="there is no folder .*absent"):
+    with pytest.raises(TargetError, match=r"there is no folder .*absent"):
         fuzz(command("true", cwd=tmp_path / "absent"), tiny(), options=ONE)
 
 
@@ -118,15 +120,12 @@ def test_the_address_of_a_delivery_is_no_part_of_a_result(tmp_path: Path) -> Non
     assert [] == run(tmp_path, echo).findings
 
 
-def test_a_driver_may_end_after_each_answer(tmp_path: Path) -> None:
-    report = run(tmp_path, _ECHO + "    break\n")
-    assert [] == report.findings
-    assert report.cases == len((tmp_path / "cases").read_text("utf-8").splitlines())
-
-
-def test_a_last_answer_needs_no_line_end(tmp_path: Path) -> None:
-    report = run(tmp_path, _ECHO.replace("}}))", "}}), end='', flush=True)\n    break"))
-    assert [] == report.findings
+@pytest.mark.parametrize("last", ["\n    break\n", ""], ids=["with a line end", "without"])
+def test_a_driver_may_end_after_each_answer(last: str, tmp_path: Path) -> None:
+    text = _ECHO + last if last else _ECHO.replace("}}))", "}}), end='', flush=True)\n    break")
+    report = fuzz(command(python(tmp_path, text), cwd=tmp_path), replay=REPLAYED)
+    assert ([], 3) == (report.findings, report.cases)
+    assert 3 == len((tmp_path / "cases").read_text("utf-8").splitlines())
 
 
 def test_a_driver_that_sends_no_request_is_told_of(tmp_path: Path) -> None:
@@ -190,7 +189,7 @@ def test_a_result_beside_a_null_error_is_a_result() -> None:
 _SHELL = """
 while read -r case; do
   url=${case#*'"url": "'}
-  curl -sN -X POST "${url%%'"'*}" | sha256sum | sed 's/^/{"result": "/; s/ .*/"}/'
+  printf '{"result": "%s"}\\n' "$(curl -sN -X POST "${url%%'"'*}" | cksum)"
 done
 """
 
