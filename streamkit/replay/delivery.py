@@ -245,7 +245,10 @@ def deliveries(source: Source | Delivery, fragmentation: Cuts = None, pace: Pace
 
 def delivery_of(transcript: Transcript, fragmentation: Cuts = None, pace: Pace | None = None) -> Delivery:
     """Return the delivery of one transcript; arguments and errors as for `deliveries`."""
-    chunks = transcript.fragment(fragmentation)
+    if fragmentation is None:
+        chunks = [chunk.data for chunk in transcript.chunks]  # cut once, however often it is delivered
+    else:
+        chunks = transcript.fragment(fragmentation)
     return Delivery(
         transcript.head,
         chunks,

@@ -19,12 +19,12 @@ from streamkit.transcript import Ending
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from streamkit.replay.delivery import Delivery
     from streamkit.server.how import How
 
-__all__ = ["After", "Script", "encoded", "refusal", "script"]
+__all__ = ["After", "Script", "Write", "encoded", "refusal", "script"]
 
 _STREAMS = ("event-stream", "ndjson", "jsonl", "json-seq", "eventstream", "json-stream")
 
@@ -45,32 +45,52 @@ class After(StrEnum):
     STALL = "stall"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write after the head.
+
+    Attributes:
+        data: the bytes.
+        due: milliseconds after the head.
+        closing: whether it says no more than that the body is over.
+    """
+
+    data: bytes
+    due: int
+    closing: bool = False
+
+
 class Script:
-    """What goes over the wire for one response.
+    """What goes over the wire for one response. Its writes are made one by one, when they are asked for, and once.
 
     Attributes:
         head: status line and headers, with the empty line.
-        writes: the pieces after the head, in order.
-        times: milliseconds after the head at which each is due.
-        last: how many of the pieces, at the end, say no more than that the body is over.
-        after: what becomes of the connection.
         whole: whether the body is sent to its end.
     """
 
-    head: bytes
-    writes: Sequence[bytes]
-    times: Sequence[int]
-    last: int
-    after: After
-    whole: bool
+    def __init__(self, head: bytes, writes: Iterator[Write], broken: After | None, kept: Callable[[], bool]) -> None:
+        self.head = head
+        self.whole = broken is None
+        self._writes = writes
+        self._broken = broken
+        self._kept = kept
+
+    def __iter__(self) -> Iterator[Write]:
+        return self._writes
+
+    @property
+    def after(self) -> After:
+        """What becomes of the connection after the last write; ask when that is done."""
+        if self._broken is not None:
+            return self._broken
+        return After.KEEP if self._kept() else After.CLOSE
 
 
 def script(connection: h11.Connection, method: str, answer: Delivery, how: How) -> Script:
     """Return the writes of a response.
 
     Args:
-        connection: the server's side of a connection whose request was read; it moves on as if all had been sent.
+        connection: the server's side of a connection whose request was read; it moves on with the writes.
         method: of the request; a HEAD is answered without a body.
         answer: head, chunks and ending.
         how: the conduct on the wire.
@@ -87,35 +107,22 @@ def script(connection: h11.Connection, method: str, answer: Delivery, how: How) 
     if breaks is not None:
         chunks = _until(chunks, breaks[1])
         answer = replace(answer, ending=_ENDINGS[breaks[0]], missing=0, error="")
-    ending = _proper(answer)
+    broken = _broken(answer)
     if framing == "length":
         announced += answer.missing
     head = _head(connection, answer, [("content-length", str(announced))] if framing == "length" else [])
-    framed: list[bytes] = []
-    due: list[int] = []
-    if method != "HEAD":
-        framed = _framed(connection, chunks, answer.missing if framing == "chunked" else 0)
-        due = times[: len(framed)]
-    last = 0
-    if ending is None:
-        closing = connection.send(h11.EndOfMessage()) or b""
-        if closing:
-            framed.append(closing)
-            due.append(due[-1] if due else 0)
-            last = 1
-        kept = framing != "close" and connection.our_state is not h11.MUST_CLOSE
-        after = After.KEEP if kept else After.CLOSE
-    else:
-        after = ending
+    missing = answer.missing if framing == "chunked" else 0
+    bodiless = method == "HEAD"
+    writes = _framed(connection, [] if bodiless else chunks, times, missing, ends=broken is None)
     if how.writes is not None:
-        framed, due, last = _recut(framed, due, last, how.writes)
-    return Script(head, framed, due, last, after, ending is None)
+        writes = iter(_recut(list(writes), how.writes))
+    return Script(head, writes, broken, lambda: framing != "close" and connection.our_state is not h11.MUST_CLOSE)
 
 
 _ENDINGS = {"reset": Ending.RESET, "close": Ending.INCOMPLETE, "stall": Ending.TIMEOUT}
 
 
-def _proper(answer: Delivery) -> After | None:
+def _broken(answer: Delivery) -> After | None:
     """Return how the connection breaks off; None where HTTP ends the body."""
     if not answer.fails:
         return None
@@ -159,7 +166,7 @@ def refusal(answer: Delivery) -> bytes:
     from streamkit.server.how import How
 
     written = script(_of_http_1_0("POST"), "POST", answer, How(framing="length"))
-    return b"".join([written.head, *written.writes])
+    return b"".join([written.head, *(one.data for one in written)])
 
 
 def _until(chunks: Sequence[bytes], offset: int) -> list[bytes]:
@@ -191,33 +198,35 @@ def _valid(header: tuple[bytes, bytes]) -> bool:
     return True
 
 
-def _framed(connection: h11.Connection, chunks: Sequence[bytes], missing: int) -> list[bytes]:
-    """Return the chunks as they go over the wire."""
-    framed = []
-    for number, chunk in enumerate(chunks):
+def _framed(
+    connection: h11.Connection, chunks: Sequence[bytes], times: Sequence[int], missing: int, *, ends: bool
+) -> Iterator[Write]:
+    """Yield the chunks as they go over the wire, and then HTTP's end of the body where it ends."""
+    due = 0
+    for number, (chunk, due) in enumerate(zip(chunks, times, strict=False)):
         if missing and number == len(chunks) - 1:
-            framed.append(b"%x\r\n%b" % (len(chunk) + missing, chunk))  # h11 frames no half chunk
+            yield Write(b"%x\r\n%b" % (len(chunk) + missing, chunk), due)  # h11 frames no half chunk
         else:
-            framed.append(connection.send(h11.Data(chunk)) or b"")
-    return framed
+            yield Write(connection.send(h11.Data(chunk)) or b"", due)
+    if ends:
+        closing = connection.send(h11.EndOfMessage())
+        if closing:
+            yield Write(closing, due, closing=True)
 
 
-def _recut(
-    framed: Sequence[bytes], due: Sequence[int], last: int, writes: Fragmentation | str
-) -> tuple[list[bytes], list[int], int]:
+def _recut(framed: Sequence[Write], writes: Fragmentation | str) -> list[Write]:
     """Return other writes of the same bytes; each is due when its last byte is."""
-    wire = b"".join(framed)
+    wire = b"".join(one.data for one in framed)
     if not wire:
-        return [], [], 0
+        return []
     cuts = Fragmentation.drip(wire) if isinstance(writes, str) else writes
     pieces = [piece for piece in cuts.chunks(wire) if piece]
-    ends = list(accumulate(map(len, framed)))
-    own = list(accumulate(map(len, pieces)))
-    times = [due[bisect_left(ends, end)] for end in own]
-    if not last:
-        return pieces, times, 0
-    body = ends[-2] if len(ends) > 1 else 0
-    return pieces, times, sum(1 for end in (0, *own[:-1]) if end >= body)
+    ends = list(accumulate(len(one.data) for one in framed))
+    body = ends[-1] - len(framed[-1].data) if framed[-1].closing else ends[-1]
+    recut = []
+    for end, piece in zip(accumulate(map(len, pieces)), pieces, strict=True):
+        recut.append(Write(piece, framed[bisect_left(ends, end)].due, closing=end - len(piece) >= body))
+    return recut
 
 
 def encoded(answer: Delivery, encoding: str) -> Delivery:

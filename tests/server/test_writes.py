@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 import h11
 import pytest
@@ -13,7 +14,7 @@ import streamkit
 from streamkit.errors import UsageError
 from streamkit.replay.delivery import Delivery, delivery_of
 from streamkit.server import How
-from streamkit.server.writes import After, Script, encoded, refusal, script
+from streamkit.server.writes import After, encoded, refusal, script
 from streamkit.transcript import Ending, ResponseHead, Transcript
 
 BOSTON = streamkit.load("openai_chat/boston_weather")
@@ -29,11 +30,26 @@ def asked(method: str = "POST", version: str = "1.1") -> h11.Connection:
     return connection
 
 
-def written(answer: Delivery, how: How | None = None, *, method: str = "POST", version: str = "1.1") -> Script:
-    return script(asked(method, version), method, answer, how or How())
+@dataclass
+class Written:
+    """A script that was played."""
+
+    head: bytes
+    writes: list[bytes]
+    times: list[int]
+    last: int
+    after: After
+    whole: bool
 
 
-def read(answer: Script, *, closed: bool, method: str = "POST") -> bytes:
+def written(answer: Delivery, how: How | None = None, *, method: str = "POST", version: str = "1.1") -> Written:
+    made = script(asked(method, version), method, answer, how or How())
+    writes = list(made)
+    last = sum(one.closing for one in writes)
+    return Written(made.head, [one.data for one in writes], [one.due for one in writes], last, made.after, made.whole)
+
+
+def read(answer: Written, *, closed: bool, method: str = "POST") -> bytes:
     """Return the body that h11's client reads.
 
     Raises:
