@@ -87,5 +87,9 @@ class Persister:
             from vcr.serialize import serialize
 
             raw = serialize(cassette_dict, serializer).encode()
+        self.write(cassette_path, raw)
+
+    def write(self, cassette_path: Any, raw: bytes) -> None:
+        """Write the bytes of the file whole or not at all. The caller holds the writer's lock."""
         files.write_atomic(Path(cassette_path), raw)
         self.raw = raw

@@ -16,6 +16,7 @@ from typing import Any
 
 from vcr.cassette import Cassette as VCRCassette
 from vcr.errors import UnhandledHTTPRequestError
+from vcr.serializers import yamlserializer
 
 from streamkit.cassettes import files
 from streamkit.cassettes.format import Cassette, parse
@@ -26,6 +27,7 @@ from streamkit.replay.interception import patches
 from streamkit.replay.matching import miss
 from streamkit.replay.persister import Persister, Settings
 from streamkit.replay.recording import Recording
+from streamkit.replay.rendered import Rendered
 from streamkit.transcript import Ending, Interaction, Transcript
 
 __all__ = ["StreamCassette", "Undrained"]
@@ -81,6 +83,7 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         self._guard = threading.RLock()
         self._entries: list[_Entry] = []
         self._abandoned: list[Recording] = []
+        self._rendered = Rendered(settings.redactor)
         self._written = 0  # how many interactions at the end of the file are ours
         self._playing: list[_Playing] = []
         if config.get("persister") is None:
@@ -279,11 +282,20 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
                 pairs = self._rerecorded_interactions() if again else list(self.data)
                 recorded, saved, self.dirty = len(self.data) - self._loaded_count, self.recorded, False
             try:
-                self._persist({"requests": [one for one, _ in pairs], "responses": [other for _, other in pairs]})
+                if self._is_plain and isinstance(self._persister, Persister):
+                    self._persister.write(self._path, self._rendered.file_bytes(pairs))
+                else:
+                    self._persist({"requests": [one for one, _ in pairs], "responses": [other for _, other in pairs]})
             except BaseException:
                 self.dirty = True
                 raise
             self._written, self.saved = recorded, saved
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the file is as we write it, with no hook, serializer or metadata of the caller's own."""
+        hooks = [] if self.settings.redactor is None else [self._redacted]
+        return self._serializer is yamlserializer and not self._metadata and self._before_save_interaction == hooks
 
     def _save(self, force: bool = False) -> None:
         """Write the file if there is something new. What goes wrong is kept: vcrpy has patches to undo first."""

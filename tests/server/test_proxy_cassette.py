@@ -14,6 +14,7 @@ from skhelpers.server import Answer, Seen, StreamServer, body, pieces
 
 import streamkit
 from streamkit.cassettes import load_cassette
+from streamkit.cassettes.writing import dump
 from streamkit.errors import CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.server import RecordingProxy
 
@@ -103,6 +104,26 @@ def test_two_proxies_and_a_client_of_this_process_share_a_cassette(tmp_path: Pat
             httpx.post(server.url + PATH, content=b'{"n":99}')
         post(one, 5)
     assert sorted([0, 1, 2, 10, 11, 12, 99, 5]) == sorted(int(one[5:-1]) for one in bodies(path))
+
+
+def test_a_file_written_many_times_is_as_one_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    with proxied(Answer(PIECES), Answer([b"\xff\x00"]), Answer(PIECES[:2], end="eof"), cassette=path) as (_, proxy):
+        for number in range(3):
+            post(proxy, number)
+            proxy.wait_for(number + 1)
+    assert dump(load_cassette(path)) == path.read_bytes()
+
+
+def test_a_credential_that_is_used_later_is_taken_out_of_what_came_before(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    with proxied(Answer([b"data: welcome, take plain-word-4711\n\n"]), cassette=path) as (_, proxy):
+        ask(proxy.url + PATH)
+        proxy.wait_for(1)
+        assert b"plain-word-4711" in path.read_bytes()  # nobody can know yet what that is
+        ask(proxy.url + PATH, headers=["Authorization: Bearer plain-word-4711"])
+        proxy.wait_for(2)
+        assert b"plain-word-4711" not in path.read_bytes()
 
 
 def test_a_cassette_that_is_broken_is_left_as_it_is(tmp_path: Path) -> None:
