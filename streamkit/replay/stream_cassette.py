@@ -84,6 +84,7 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         self._entries: list[_Entry] = []
         self._abandoned: list[Recording] = []
         self._rendered = Rendered(settings.redactor)
+        self._left_out: list[StreamkitError] = []
         self._written = 0  # how many interactions at the end of the file are ours
         self._playing: list[_Playing] = []
         if config.get("persister") is None:
@@ -273,7 +274,7 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         May be called from another thread than those that record; they are not held up while the file is written.
 
         Raises:
-            CassetteError: it cannot be written.
+            CassetteError: it cannot be written, or the others were written and one cannot be.
         """
         with files.writer_lock(Path(self._path)):
             with self._guard:
@@ -283,13 +284,17 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
                 recorded, saved, self.dirty = len(self.data) - self._loaded_count, self.recorded, False
             try:
                 if self._is_plain and isinstance(self._persister, Persister):
-                    self._persister.write(self._path, self._rendered.file_bytes(pairs))
+                    self._persister.write(self._path, self._rendered.file_bytes(pairs, new=recorded))
                 else:
                     self._persist({"requests": [one for one, _ in pairs], "responses": [other for _, other in pairs]})
             except BaseException:
                 self.dirty = True
                 raise
-            self._written, self.saved = recorded, saved
+            known, self._left_out = self._left_out, self._rendered.failed
+            self._written, self.saved = recorded - len(self._left_out), saved
+        if len(self._left_out) > len(known):
+            self.failure = self._left_out[-1]  # the caller hears of it at the end, too
+            raise self.failure
 
     @property
     def _is_plain(self) -> bool:

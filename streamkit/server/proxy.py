@@ -114,8 +114,15 @@ class RecordingProxy(Background):
         return self._here() + ("" if self.upstream.base.endswith(end or "/") else end)
 
     def start(self) -> Self:
-        """Listen; return the proxy. See `Background`."""
+        """Listen; return the proxy. See `Background`.
+
+        Raises:
+            UsageError: it is running already, the address cannot be listened on, or it is the upstream's own.
+        """
         super().start()
+        if f"{self.upstream.host}:{self.upstream.port}" in self._names():
+            super().close()
+            raise UsageError(f"the upstream {self.upstream} is the proxy itself: listen at another port")
         self.cassette.settings.own.update(self._names())
         return self
 

@@ -15,7 +15,7 @@ from skhelpers.server import Answer, Seen, StreamServer, body, pieces
 import streamkit
 from streamkit.cassettes import load_cassette
 from streamkit.cassettes.writing import dump
-from streamkit.errors import CassetteFormatError, CassetteNotFoundError, UsageError
+from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.server import RecordingProxy
 
 BODY = body()
@@ -124,6 +124,23 @@ def test_a_credential_that_is_used_later_is_taken_out_of_what_came_before(tmp_pa
         ask(proxy.url + PATH, headers=["Authorization: Bearer plain-word-4711"])
         proxy.wait_for(2)
         assert b"plain-word-4711" not in path.read_bytes()
+
+
+def test_an_answer_that_cannot_be_searched_for_secrets_is_told_and_keeps_no_other_from_being_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "c.yaml"
+    strange = Answer([b"\x28\xb5"], headers=["Content-Type: text/event-stream", "Content-Encoding: of-the-future"])
+    with StreamServer(Answer(PIECES), strange, Answer(PIECES)) as server:
+        proxy = RecordingProxy(server.url, path).start()
+        for number in range(3):
+            post(proxy, number)
+            told = proxy.wait_for(number + 1)
+        with pytest.raises(CassetteError, match="of-the-future"):
+            proxy.close()
+    assert "of-the-future" in told[1]["error"]
+    assert [False, True, False] == ["error" in one for one in told]
+    assert [b'{"n":0}', b'{"n":2}'] == bodies(path)
 
 
 def test_a_cassette_that_is_broken_is_left_as_it_is(tmp_path: Path) -> None:
@@ -371,3 +388,13 @@ def test_an_address_that_is_taken_is_a_usage_error(tmp_path: Path) -> None:
 def test_an_unknown_record_mode_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="record_mode"):
         RecordingProxy("http://127.0.0.1:1", tmp_path / "c.yaml", record_mode="twice")
+
+
+def test_a_proxy_before_itself_is_a_usage_error(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(UsageError, match="is the proxy itself"):
+        RecordingProxy(f"http://localhost:{port}", tmp_path / "c.yaml", port=port).start()
