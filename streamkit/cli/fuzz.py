@@ -33,8 +33,19 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @click.command()
-@click.argument("target")
 @click.argument("names", nargs=-1, metavar="[TARGET]... [TRANSCRIPT]...")
+@click.option(
+    "--command", "commands", multiple=True, metavar="COMMAND",
+    help="A driver in any language, as a target. May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=None,
+    help="Processes of a command that answer side by side.  [default: one a processor, at most 4]",
+)  # fmt: skip
+@click.option(
+    "--framing", type=click.Choice(["chunked", "length", "close"]), default="chunked", show_default=True,
+    help="How HTTP tells the end of a body to a command or a client.",
+)  # fmt: skip
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what Hypothesis draws."
 )
@@ -71,8 +82,10 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 )
 @debug_option
 def fuzz(
-    target: str,
     names: tuple[str, ...],
+    commands: tuple[str, ...],
+    workers: int | None,
+    framing: str,
     seed: int,
     max_examples: int | None,
     max_single_cuts: int | None,
@@ -92,13 +105,15 @@ def fuzz(
     """Deliver transcripts to TARGET in every way that is worth trying; show the smallest case that breaks it.
 
     TARGET is module:attribute: a function of an iterable of bytes, an async function of an async iterable, or a class
-    with feed(bytes) and optionally close() and result(). A TRANSCRIPT is a name from `streamkit list` or the path of a
-    cassette or a bare .sse body; without any, the bundled ones are taken. Several targets run over the same cases, and
-    a table shows side by side what each did.
+    with feed(bytes) and optionally close() and result(); or a function whose first parameter is named base_url, which
+    drives a client against that URL. With --command a driver in any language is the target. A TRANSCRIPT is a name from
+    `streamkit list` or the path of a cassette or a bare .sse body; without any, the bundled ones are taken. Several
+    targets run over the same cases, and a table shows side by side what each did.
     """
-    from streamkit.fuzz import Options
+    from streamkit.fuzz import Options, command
     from streamkit.fuzz import fuzz as run
 
+    targets, transcripts = _sorted(names, commands)
     keep_hypothesis_out_of_here()
     if json_file is not None:
         check_writable(json_file)
@@ -124,11 +139,11 @@ def fuzz(
         only,
         skip,
         not cuts_only,
+        workers,
+        framing,
     )
-    others = [name for name in names if _TARGET.fullmatch(name) and not Path(name).exists()]
-    transcripts = [name for name in names if name not in others] or None
     reports = []
-    for one in (target, *others):
+    for one in [*targets, *map(command, commands)]:
         with campaign_progress() as listener:
             reports.append(run(one, transcripts, options=options, replay=replay, listener=listener, stuck=stuck))
     code = max(map(exit_code, reports))
@@ -144,6 +159,17 @@ def fuzz(
 
         print_outcomes(out, reports)
     return code
+
+
+def _sorted(names: tuple[str, ...], commands: tuple[str, ...]) -> tuple[list[str], list[str] | None]:
+    """Return the targets and the transcripts of a command line; no transcripts where none is named."""
+    targets = [name for name in names if _TARGET.fullmatch(name) and not Path(name).exists()]
+    if not commands:
+        if not names:
+            raise click.UsageError("Missing argument 'TARGET': write module:attribute, or --command COMMAND.")
+        if names[0] not in targets:
+            targets.insert(0, names[0])  # whatever it is: what is wrong with it is said when it is imported
+    return targets, [name for name in names if name not in targets] or None
 
 
 def exit_code(report: Report) -> int:

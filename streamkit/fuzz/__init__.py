@@ -12,6 +12,7 @@ from streamkit.case import Token
 from streamkit.errors import OracleFailure, UsageError
 from streamkit.fuzz.campaign import run, run_case
 from streamkit.fuzz.counterexample import Counterexample
+from streamkit.fuzz.drivers import command
 from streamkit.fuzz.report import Options, Progress, Report
 from streamkit.fuzz.runner import in_own_thread
 from streamkit.fuzz.targets import Target, adapt
@@ -21,7 +22,7 @@ from streamkit.wire.boundaries import event_ends
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Counterexample", "Options", "Progress", "Report", "Target", "adapt", "check", "fuzz", "select"]
+__all__ = ["Counterexample", "Options", "Progress", "Report", "Target", "adapt", "check", "command", "fuzz", "select"]
 
 
 def select(transcripts: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None) -> list[Transcript]:
@@ -98,13 +99,15 @@ def check(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     mutations: bool = True,
+    workers: int | None = None,
+    framing: str = "chunked",
     replay: str | None = None,
 ) -> Report:
     """Fuzz a target and fail if anything was found. This is the call for a test.
 
     Args:
-        target: a function of an iterable of bytes, an async function of an async iterable, a class with `feed`, or
-            the `module:attribute` of one; see `streamkit.fuzz.targets`.
+        target: a function of an iterable of bytes, an async function of an async iterable, a class with `feed`, a
+            function of a `base_url`, the `module:attribute` of one, or a `command`; see `streamkit.fuzz.targets`.
         transcripts: transcripts, names or paths; None for the bundled ones that fit the target.
         seed: of what Hypothesis draws.
         max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
@@ -116,6 +119,8 @@ def check(
         only: names of the only mutations to apply.
         skip: names of mutations to leave out.
         mutations: apply the mutations of the preserving class; False for cuts alone.
+        workers: how many processes of a command answer side by side; None for the number of processors, at most 4.
+        framing: how HTTP tells the end of the body to a command or a client: "chunked", "length" or "close".
         replay: the token of a case: only that case is run.
 
     Returns:
@@ -131,6 +136,7 @@ def check(
     options = Options(
         seed, max_examples, returns, time_limit, empty_chunks=empty_chunks,
         dialects=dialects, faults=faults, only=tuple(only), skip=tuple(skip), mutations=mutations,
+        workers=workers, framing=framing,
     )  # fmt: skip
     report = fuzz(target, transcripts, options=options, replay=replay)
     if report.findings:

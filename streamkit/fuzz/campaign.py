@@ -7,6 +7,7 @@ returns a Report.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamkit.fuzz.fit import fitting
@@ -16,8 +17,10 @@ from streamkit.fuzz.search import Search, _OutOfBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from streamkit.case import Case
+    from streamkit.fuzz.runner import Runs
     from streamkit.fuzz.targets import Target
     from streamkit.transcript import Transcript
 
@@ -50,8 +53,7 @@ def run(
     Raises:
         TargetError: the target turned out to fit no adapter.
     """
-    options = options if options is not None else Options()
-    report = Report(target.name, options.seed)
+    report, options = _begin(target, options)
     started = time.monotonic()
     search: Search | None = None
 
@@ -61,7 +63,7 @@ def run(
             search.report_stuck()
             stuck(report)
 
-    with Runner(target, limit=options.time_limit, stuck=give_up) as runner:
+    with _runner(target, options, give_up) as runner:
         try:
             if choose:
                 transcripts, left_out = fitting(runner, transcripts, options.returns)
@@ -76,23 +78,44 @@ def run(
         except _OutOfBudget:
             report.notes.append(f"stopped after max_time={options.max_time:g} seconds: what came after was not tried")
         report.cases = runner.runs
-        if runner.printed:
-            report.notes.append(
-                f"the target prints: {runner.printed} characters, kept out of this output, "
-                f"beginning {runner.printed_head[:60]!r}"
-            )
+        report.notes.extend(runner.remarks())
     report.seconds = time.monotonic() - started
     return report
 
 
-def run_case(target: Target, case: Case, options: Options | None = None) -> Report:
-    """Deliver one case, judge it as a campaign would, and return the report."""
+def _begin(target: Target, options: Options | None) -> tuple[Report, Options]:
+    """Return an empty report, and the options as far as they can be carried out."""
     options = options if options is not None else Options()
     report = Report(target.name, options.seed)
+    if target.is_served:
+        if options.empty_chunks:
+            options = replace(options, empty_chunks=False)
+            report.notes.append("an empty chunk cannot be sent over HTTP: none was delivered")
+        if options.framing != "chunked":
+            report.notes.append(
+                f"framing {options.framing}: no HTTP chunks mark the cuts, and what reads slowly may see fewer of them"
+            )
+    return report, options
+
+
+def _runner(target: Target, options: Options, stuck: Callable[[], None] | None = None) -> AbstractContextManager[Runs]:
+    """Return what makes the deliveries to a target."""
+    if target.command is None:
+        return Runner(target, limit=options.time_limit, stuck=stuck, framing=options.framing)
+    from streamkit.fuzz.command_runner import CommandRunner
+
+    return CommandRunner(
+        target, target.command, limit=options.time_limit, workers=options.workers, framing=options.framing
+    )
+
+
+def run_case(target: Target, case: Case, options: Options | None = None) -> Report:
+    """Deliver one case, judge it as a campaign would, and return the report."""
+    report, options = _begin(target, options)
     started = time.monotonic()
     coverage = Coverage(case.transcript.name, len(case.transcript.body))
     report.coverage.append(coverage)
-    with Runner(target, limit=options.time_limit) as runner:
+    with _runner(target, options) as runner:
         search = Search(runner, case.transcript, options, coverage, report, started, None)
         try:
             search.replay(case)

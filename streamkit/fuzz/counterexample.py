@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,16 +76,21 @@ class Counterexample:
     @property
     def rerun(self) -> str:
         """How to run the case again."""
-        if self.target.importable and self.case.transcript.name:
+        how = self.target.command
+        plain = how is not None and not (how.cwd or how.env)
+        if (self.target.importable or plain) and self.case.transcript.name:
             options = "" if self.returns == "message" else f" --returns {self.returns}"
             options += "" if self.time_limit == 10 else f" --time-limit {self.time_limit:g}"
-            return f"streamkit fuzz {self.target.name}{options} --replay '{self.token}'"
+            named = f"--command {shlex.quote(self.target.name)}" if plain else self.target.name
+            return f"streamkit fuzz {named}{options} --replay '{self.token}'"
         return self.rerun_python
 
     @property
     def rerun_python(self) -> str:
         """The same as a line of Python."""
         target = f'"{self.target.name}"' if self.target.importable else "target"
+        if self.target.command is not None:
+            target = self.target.command.python
         transcript = "" if self.case.transcript.name else ", transcript"
         options = "" if self.returns == "message" else f', returns="{self.returns}"'
         options += "" if self.time_limit == 10 else f", time_limit={self.time_limit:g}"
@@ -215,12 +221,9 @@ def headline(fragmentation: Fragmentation, body: bytes, expected: Outcome, actua
         place = f"a cut {kinds[0].meaning}" if kinds[0] is not None else "an empty chunk"
     else:
         place = f"{len(kinds)} cuts ({', '.join(str(kind) for kind in kinds[:4])}{', ...' if len(kinds) > 4 else ''})"
-    if actual.hung:
-        return f"{place} makes the target hang" if len(kinds) < 2 else f"{place} make the target hang"
+    if not actual.returned:
+        return f"{place} {'makes' if len(kinds) < 2 else 'make'} the target {actual.deed}"
     verb = "changes" if len(kinds) < 2 else "change"
-    if actual.error:
-        verb = "makes" if len(kinds) < 2 else "make"
-        return f"{place} {verb} the target raise {actual.error.rsplit('.', 1)[-1]}"
     if expected.error:
         return f"{place} {verb} the outcome: an error is expected and a result comes back"
     return f"{place} {verb} the result"

@@ -6,8 +6,9 @@ looks the same whatever found it; in tests of one's own (`streamkit.strategies`)
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_failing", "draw_failing_mix"]
 
+T = TypeVar("T")
+
 
 class _Found(Exception):  # noqa: N818 - a signal within this module
     """A drawn delivery failed."""
@@ -33,6 +36,9 @@ def draw_failing(
     options: Options,
     fails: Callable[[Fragmentation], bool],
     tell: Callable[[int], None],
+    *,
+    hint: Callable[[Fragmentation], None],
+    many: int,
 ) -> Fragmentation | None:
     """Return the first drawn delivery that fails, or None after `examples` of them.
 
@@ -41,25 +47,16 @@ def draw_failing(
         examples: how many deliveries to draw.
         options: the seed, and whether to draw empty chunks.
         fails: says whether a delivery fails.
-        tell: is told how many were drawn.
+        tell: is told how many were looked at.
+        hint: is told of each when it is drawn.
+        many: how many to draw before the first of them is looked at. What is drawn does not follow what fails, so that
+            the same ones are looked at whatever it is.
     """
     from streamkit.strategies import fragmentations
 
-    found: list[Fragmentation] = []
-    made = 0
-
-    def attempt(fragmentation: Fragmentation) -> None:
-        nonlocal made
-        if found:
-            raise _Found
-        made += 1
-        if fails(fragmentation):
-            found.append(fragmentation)
-            raise _Found
-        tell(made)
-
-    _draw(fragmentations(transcript, empty_chunks=options.empty_chunks), attempt, examples, options.seed)
-    return found[0] if found else None
+    drawn = _Drawn(fails, tell, hint, many)
+    drawn.draw(fragmentations(transcript, empty_chunks=options.empty_chunks), examples, options.seed)
+    return drawn.found
 
 
 def draw_failing_mix(
@@ -69,8 +66,11 @@ def draw_failing_mix(
     options: Options,
     fails: Callable[[tuple[Step, ...], Fragmentation], bool],
     tell: Callable[[int], None],
+    *,
+    hint: Callable[[tuple[Step, ...], Fragmentation], None],
+    many: int,
 ) -> int:
-    """Draw mixes of mutations with cuts until one fails, and return how many were delivered.
+    """Draw mixes of mutations with cuts until one fails, and return how many were looked at.
 
     Args:
         transcript: what is mutated and cut.
@@ -78,25 +78,60 @@ def draw_failing_mix(
         examples: how many to draw.
         options: the seed, and whether to draw empty chunks.
         fails: says whether a delivery fails.
-        tell: is told how many were drawn.
+        tell: is told how many were looked at.
+        hint: is told of each when it is drawn.
+        many: as for `draw_failing`.
     """
     from streamkit.strategies import mixes
 
-    made = 0
-    failed = False
+    drawn: _Drawn[Case] = _Drawn(
+        lambda case: fails(case.steps, case.fragmentation),
+        tell,
+        lambda case: hint(case.steps, case.fragmentation),
+        many,
+    )
+    drawn.draw(mixes(transcript, usable, empty_chunks=options.empty_chunks), examples, options.seed)
+    return drawn.made
 
-    def attempt(case: Case) -> None:
-        nonlocal made, failed
-        if failed:
-            raise _Found
-        made += 1
-        if fails(case.steps, case.fragmentation):
-            failed = True
-            raise _Found
-        tell(made)
 
-    _draw(mixes(transcript, usable, empty_chunks=options.empty_chunks), attempt, examples, options.seed)
-    return made
+class _Drawn(Generic[T]):
+    """What was drawn and waits to be looked at, in its order.
+
+    Attributes:
+        made: how many were looked at.
+        found: the one that failed, or None.
+    """
+
+    def __init__(
+        self, fails: Callable[[T], bool], tell: Callable[[int], None], hint: Callable[[T], None], many: int
+    ) -> None:
+        self._fails, self._tell, self._hint, self._many = fails, tell, hint, many
+        self._waiting: deque[T] = deque()
+        self.made = 0
+        self.found: T | None = None
+
+    def draw(self, strategy: SearchStrategy[T], examples: int, seed: int) -> None:
+        """Draw until one fails."""
+        _draw(strategy, self._take, examples, seed)
+        with suppress(_Found):
+            while self._waiting and self.found is None:
+                self._look()
+
+    def _take(self, drawn: T) -> None:
+        if self.found is not None:
+            raise _Found
+        self._hint(drawn)
+        self._waiting.append(drawn)
+        if len(self._waiting) > self._many:
+            self._look()
+
+    def _look(self) -> None:
+        drawn = self._waiting.popleft()
+        self.made += 1
+        if self._fails(drawn):
+            self.found = drawn
+            raise _Found
+        self._tell(self.made)
 
 
 def _draw(strategy: SearchStrategy[Any], attempt: Callable[[Any], None], examples: int, seed: int) -> None:

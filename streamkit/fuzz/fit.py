@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamkit.fuzz.oracles import Reference
-    from streamkit.fuzz.runner import Runner
+    from streamkit.fuzz.runner import Runs
     from streamkit.transcript import Transcript
 
 __all__ = ["fitting"]
@@ -35,7 +35,7 @@ _DEFAULT = ("openai_chat", "sse")
 _MOST_HANGS = 2  # transcripts on which a target may hang before the rest is taken for unread
 
 
-def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> tuple[list[Transcript], list[str]]:
+def fitting(runner: Runs, transcripts: Sequence[Transcript], returns: str) -> tuple[list[Transcript], list[str]]:
     """Return the transcripts that fit a target, and in words what was left out.
 
     Args:
@@ -48,6 +48,7 @@ def fitting(runner: Runner, transcripts: Sequence[Transcript], returns: str) -> 
     reads: list[str] = []
     hangs = 0
     for one, reference in zip(transcripts, references, strict=True):
+        runner.transcript = one
         outcome = runner.run(one.fragment()) if hangs < _MOST_HANGS else Outcome(hung=True)
         hangs += outcome.hung
         reads.append(_reads(outcome, reference, returns))

@@ -19,6 +19,7 @@ from streamkit.fuzz.invariants import broken_invariant
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
 from streamkit.fuzz.pieces import same_pieces
+from streamkit.fuzz.slips import PYTHON_SLIPS
 from streamkit.mutations.registry import Class
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Judge", "Wrong", "differs", "holds_framing", "is_typed", "says_incomplete"]
 
-_SLIPS = {
-    "AttributeError", "KeyError", "IndexError", "TypeError", "NameError", "UnboundLocalError", "AssertionError",
-    "RecursionError", "ZeroDivisionError", "StopIteration", "StopAsyncIteration", "NotImplementedError",
-    "UnicodeEncodeError", "MemoryError", "SystemError", "LookupError", "OverflowError",
-}  # fmt: skip
 #: Keys of a result with which it says that it is not complete, and the value that says so.
 _INCOMPLETE = {"ended": False, "complete": False, "completed": False, "is_complete": False, "truncated": True,
                "incomplete": True, "is_truncated": True}  # fmt: skip
@@ -42,8 +38,10 @@ _INCOMPLETE = {"ended": False, "complete": False, "completed": False, "is_comple
 
 def is_typed(outcome: Outcome) -> bool:
     """Whether the target raised an error that a caller can expect."""
+    if outcome.slip is not None:
+        return bool(outcome.error) and not outcome.slip
     module, _, name = outcome.error.rpartition(".")
-    return bool(outcome.error) and not (module in ("", "builtins") and name in _SLIPS)
+    return bool(outcome.error) and not (module in ("", "builtins") and name in PYTHON_SLIPS)
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,8 @@ class Judge:
         if outcome.error:
             if is_typed(outcome):
                 return None
-            told = outcome.error.rpartition(".")[2]
-            return Wrong("contract", Outcome(value="a typed error"), outcome, f"makes the target fail with {told}")
+            told = outcome.fault or f"fail with {outcome.error.rpartition('.')[2]}"
+            return Wrong("contract", Outcome(value="a typed error"), outcome, f"makes the target {told}")
         if kind is Class.FAULT:
             found = self._fault(outcome)
         else:
@@ -133,8 +131,7 @@ class Judge:
         if self._adds_up(outcome, returns):
             return None
         if outcome.error:
-            told = outcome.error.rpartition(".")[2]
-            return Wrong("invariance", self.baseline, outcome, f"makes the target raise {told}")
+            return Wrong("invariance", self.baseline, outcome, f"makes the target {outcome.deed}")
         if self.baseline.error:
             return Wrong("invariance", self.baseline, outcome, "takes away the error, and a result comes back")
         return Wrong("invariance", self.baseline, outcome, "changes the result")

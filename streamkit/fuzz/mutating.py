@@ -7,31 +7,33 @@ ones, then cuts are dropped. Each mutation is reported once a transcript.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from streamkit import dialects
 from streamkit.case import Case
-from streamkit.errors import StreamkitError
+from streamkit.fuzz.ahead import Ahead
 from streamkit.fuzz.drawn import draw_failing_mix
+from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sensible
+from streamkit.fuzz.failure import Failure
 from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
-from streamkit.fuzz.reading import expected_of
 from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
 from streamkit.mutations.stream import Stream
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.report import Options
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
 
-__all__ = ["OUTCOMES", "Failure", "Mutator", "chosen"]
+__all__ = ["OUTCOMES", "Mutator", "chosen"]
 
 _VARIANTS = 12
 _PAIRS = 60
@@ -68,25 +70,6 @@ def chosen(options: Options) -> list[Mutation]:
     ]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A mutated delivery on which the target is wrong, made minimal.
-
-    Attributes:
-        case: the delivery.
-        kind: the gravest class of its mutations.
-        wrong: the verdict.
-        edits: what each mutation did.
-        phase: what found it.
-    """
-
-    case: Case
-    kind: Class
-    wrong: Wrong
-    edits: tuple[Edit, ...]
-    phase: str
-
-
 class Mutator:
     """Mutates one transcript and judges one target.
 
@@ -97,6 +80,7 @@ class Mutator:
         options: of the campaign.
         tell: is told the phase, how many were done, and of how many.
         steady: cuts alone do not change the result.
+        ahead: is told of the deliveries to come.
     """
 
     def __init__(
@@ -108,6 +92,7 @@ class Mutator:
         tell: Callable[[str, int, int], None],
         *,
         steady: bool,
+        ahead: Ahead | None = None,
     ) -> None:
         dialect = dialects.detect(transcript)
         self.steady = steady
@@ -116,6 +101,7 @@ class Mutator:
         self.run = run
         self.options = options
         self.tell = tell
+        self.ahead = ahead or Ahead(None)
         self.stream = Stream.of(transcript, dialect.name if dialect is not None else None)
         self.way: Callable[[bytes], Fragmentation] = Fragmentation.per_event
         self.failed: set[str] = set()
@@ -159,7 +145,7 @@ class Mutator:
         outcome = self.run(cuts.chunks(body), self.patient)
         self.hung = outcome.hung
         self.hangs += outcome.hung
-        expected, also = _expected(edits), _also(edits)
+        expected, also = sensible(edits), other_sensible(edits)
         verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
@@ -168,6 +154,21 @@ class Mutator:
         if len(steps) == 1:
             self._note(steps[0].mutation.name, outcome, verdict)
         return verdict
+
+    def _deliveries(self, steps: tuple[Step, ...], ways: Iterable[Fragmentation | None]) -> Iterator[list[bytes]]:
+        """Yield what `wrong` delivers where it is asked for these ways, one after the other, and finds nothing."""
+        try:
+            body = self.edits(steps)[-1].stream.body()
+        except Inapplicable:
+            return
+        plain = self.way(body)
+        for way in ways:
+            cuts = plain if way is None else way
+            if cuts.cuts and cuts.cuts[-1] > len(body):
+                continue
+            yield cuts.chunks(body)
+            if self.steady and cuts != plain:
+                yield plain.chunks(body)
 
     def _note(self, name: str, outcome: Outcome, verdict: Wrong | None) -> None:
         """Keep the worst that a mutation has led to."""
@@ -211,55 +212,80 @@ class Mutator:
         affordable = max(len(usable), _BYTES // max(1, len(self.transcript.body)))
         variants = max(1, min(_VARIANTS, affordable // max(1, len(usable))))
         done = 0
-        for one in usable:
-            if self.gave_up:
-                return
-            self.inapplicable.setdefault(one.name, "it has no variant here")
-            for numbers in one.variants(self.stream, variants):
-                step = Step(one, numbers)
+        steps = [
+            (one, step)
+            for one in usable
+            for step in (None, *(Step(one, numbers) for numbers in one.variants(self.stream, variants)))
+        ]
+        with closing(self.ahead.over(steps, lambda each: self._single_deliveries(each[1]))) as coming:
+            for one, step in coming:
+                if step is None:  # it begins
+                    if self.gave_up:
+                        return
+                    self.inapplicable.setdefault(one.name, "it has no variant here")
+                    continue
+                if one.name in self.failed:  # reported, or slow
+                    continue
                 done += 1
                 try:
-                    one.apply(self.stream, numbers)
+                    self.edits((step,))
                 except Inapplicable as reason:
                     self.inapplicable[one.name] = str(reason)
                     continue
                 self.applied[one.name] = self.applied.get(one.name, 0) + 1
-                found = self._first_wrong((step,), "mutations", every_way=not any(numbers))
+                found = self._first_wrong((step,), "mutations", every_way=not any(step.numbers))
                 self.tell("mutations", done, 0)
                 if found is not None:
                     yield found
-                if one.name in self.failed:  # reported, or slow
-                    break
         for name in self.applied:
             self.inapplicable.pop(name, None)
 
     def _first_wrong(self, steps: tuple[Step, ...], phase: str, *, every_way: bool) -> Failure | None:
         """Deliver a mutated stream in plain chunks, and perhaps whole and byte by byte too."""
+        for way in self._ways(steps, every_way=every_way):
+            if self.wrong(steps, way) is not None:
+                return self._minimal(steps, way, phase)
+        return None
+
+    def _ways(self, steps: tuple[Step, ...], *, every_way: bool) -> list[Fragmentation | None]:
         ways: list[Fragmentation | None] = [None]
         if every_way and self.steady:
             body = self.edits(steps)[-1].stream.body()
             ways.append(Fragmentation.whole())
             if len(body) <= _DRIPPED:
                 ways.append(Fragmentation.drip(body))
-        for way in ways:
-            if self.wrong(steps, way) is not None:
-                return self._minimal(steps, way, phase)
-        return None
+        return ways
+
+    def _single_deliveries(self, step: Step | None) -> Iterator[list[bytes]]:
+        if step is None or step.mutation.name in self.failed or self.gave_up:
+            return
+        try:
+            ways = self._ways((step,), every_way=not any(step.numbers))
+        except Inapplicable:
+            return
+        yield from self._deliveries((step,), ways)
 
     def _pairs(self, usable: list[Mutation]) -> Iterator[Failure]:
         pairs = list(combinations(usable, 2))
         random.Random(self.options.seed).shuffle(pairs)  # noqa: S311 - repeatable, not secret
         most = min(_PAIRS, max(8, _BYTES // 4 // max(1, len(self.transcript.body))))
-        for number, (one, other) in enumerate(pairs[:most], 1):
-            self.tell("pairs of mutations", number, min(most, len(pairs)))
-            if {one.name, other.name} & self.failed or self.gave_up:
-                continue
+        with closing(self.ahead.over(pairs[:most], self._pair_deliveries)) as coming:
+            for number, (one, other) in enumerate(coming, 1):
+                self.tell("pairs of mutations", number, min(most, len(pairs)))
+                if {one.name, other.name} & self.failed or self.gave_up:
+                    continue
+                for steps in ((Step(one), Step(other)), (Step(other), Step(one))):
+                    if self.wrong(steps) is not None:
+                        found = self._minimal(steps, None, "pairs of mutations")
+                        if found is not None:
+                            yield found
+                        break
+
+    def _pair_deliveries(self, pair: tuple[Mutation, Mutation]) -> Iterator[list[bytes]]:
+        one, other = pair
+        if not ({one.name, other.name} & self.failed or self.gave_up):
             for steps in ((Step(one), Step(other)), (Step(other), Step(one))):
-                if self.wrong(steps) is not None:
-                    found = self._minimal(steps, None, "pairs of mutations")
-                    if found is not None:
-                        yield found
-                    break
+                yield from self._deliveries(steps, [None])
 
     def _mixes(self, usable: list[Mutation]) -> Iterator[Failure]:
         wanted = _MIXES if self.options.max_examples is None else min(_MIXES, self.options.max_examples)
@@ -275,9 +301,15 @@ class Mutator:
                 found.append((steps, way))
                 return True
 
+            def hint(steps: tuple[Step, ...], cuts: Fragmentation) -> None:
+                self.ahead.hint(self._deliveries(steps, [cuts if self.steady else None]))
+
             tell = partial(self._tell_mixes, most)
             options = replace(self.options, seed=seed)
-            most -= draw_failing_mix(self.transcript, usable, most, options, fails, tell)
+            most -= draw_failing_mix(
+                self.transcript, usable, most, options, fails, tell, hint=hint, many=self.ahead.many
+            )
+            self.ahead.forget()
             if not found:
                 return
             small = self._minimal(*found[0], "mixes")
@@ -325,8 +357,8 @@ class Mutator:
             way = minimise(way, lambda cuts: self.wrong(found, cuts) is not None, attempts=400)
         for step in found:
             self.failed.add(step.mutation.name)
-        if not self._vouched(found):
-            return None
+        if not keeps_the_promise(found, self.edits(found), self.judge.reference):
+            return None  # and nobody can be held to it
         self.patient = True
         verdict = self.wrong(found, way)
         self.patient = False
@@ -337,54 +369,3 @@ class Mutator:
                 "contract", self.judge.baseline, self.judge.baseline, "once gave another outcome, and then not"
             )
         return Failure(Case(self.transcript, way, found), kind_of(found), verdict, self.edits(found), phase)
-
-    def _vouched(self, steps: tuple[Step, ...]) -> bool:
-        """Whether our own reader keeps the promise of a mix: where it does not, nobody can be held to it.
-
-        Of one mutation the tests of the catalogue have shown it; of every mix nobody can.
-        """
-        reference = self.judge.reference
-        if len(steps) < 2 or reference is None or reference.dialect is None:
-            return True
-        edits = self.edits(steps)
-        reader = dialects.get(reference.dialect).reader()
-        try:
-            reader.feed(edits[-1].stream.body())
-            reader.close()
-            completion = reader.result()
-        except StreamkitError:
-            return reference.completion is None or kind_of(steps) is Class.FAULT
-        if reference.completion is None or kind_of(steps) is Class.FAULT:
-            return False
-        change = _expected(edits)
-        sensible = reference.completion if change is None else change(reference.completion)
-        return expected_of(completion) == expected_of(sensible)
-
-
-def kind_of(steps: tuple[Step, ...]) -> Class:
-    """Return the gravest class of some mutations."""
-    return max((step.mutation.kind for step in steps), default=Class.PRESERVING)
-
-
-def _also(edits: tuple[Edit, ...]) -> list[Callable[[Any], Any]]:
-    """Return what makes the further sensible results, each with one edit taken in its other way."""
-    found = []
-    for number, edit in enumerate(edits):
-        for other in edit.also:
-            change = _expected((*edits[:number], replace(edit, expected=other), *edits[number + 1 :]))
-            found.append(change or other)
-    return found
-
-
-def _expected(edits: tuple[Edit, ...]) -> Callable[[Any], Any] | None:
-    """Return what makes the sensible result out of the original's, through all mutations; None where it is the same."""
-    changes = [edit.expected for edit in edits if edit.expected is not None]
-    if not changes:
-        return None
-
-    def through(completion: Any) -> Any:
-        for change in changes:
-            completion = change(completion)
-        return completion
-
-    return through

@@ -20,6 +20,10 @@ class Outcome:
         message: the exception's text.
         where: file and line at which it was raised, in the target's own code.
         hung: the target did not come back within the time limit.
+        fault: what the program that drives the target did instead of answering, as in "exit with status 3"; "" for
+            nothing of that kind. Then `error` names the kind of fault.
+        slip: whether the error shows a slip of the target itself, where who reports it knows; None where the judge is
+            to tell by its class.
     """
 
     value: Any = None
@@ -27,11 +31,20 @@ class Outcome:
     message: str = ""
     where: str = ""
     hung: bool = False
+    fault: str = ""
+    slip: bool | None = None
 
     @property
     def returned(self) -> bool:
         """Whether the target returned a result."""
         return not self.error and not self.hung
+
+    @property
+    def deed(self) -> str:
+        """What the target did, to follow "makes the target"."""
+        if self.hung:
+            return "hang"
+        return self.fault or (f"raise {self.error.rpartition('.')[2]}" if self.error else "return a result")
 
     def same_as(self, other: Outcome) -> bool:
         """Whether both mean the same to a caller: equal results, or errors of the same class.

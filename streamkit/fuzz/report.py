@@ -31,6 +31,10 @@ class Options:
         skip: names of mutations to leave out.
         max_single_cuts: the most single cuts to try on each transcript; None for all of them, or as many as a fixed
             number of bytes allows where the transcript is large.
+        workers: how many processes of a command answer side by side; None for the number of processors, at most 4.
+            What runs in this process makes one delivery at a time. The report is the same for any number.
+        framing: how HTTP tells the end of the body to a command or a client: "chunked", with an HTTP chunk for each
+            chunk of a delivery, "length" or "close".
     """
 
     seed: int = 0
@@ -45,6 +49,8 @@ class Options:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     mutations: bool = True
+    workers: int | None = None
+    framing: str = "chunked"
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
@@ -57,6 +63,10 @@ class Options:
             raise UsageError("time_limit and max_time are seconds above 0")
         if not self.mutations and (self.dialects or self.faults or self.only):
             raise UsageError("mutations are switched off, and some are asked for by class or name")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"workers is {self.workers}: give 1 or more")
+        if self.framing not in ("chunked", "length", "close"):
+            raise UsageError(f"framing is {self.framing!r}: write 'chunked', 'length' or 'close'")
         if not 0 <= self.seed < 2**64:
             raise UsageError(f"seed is {self.seed}: give a whole number from 0 to 2**64 - 1")
 

@@ -19,7 +19,8 @@ import threading
 import time
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from streamkit.errors import TargetError
 from streamkit.fuzz.normal import normalise, scrub
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
+    from streamkit.fuzz.served import Served, Spoken
     from streamkit.fuzz.targets import Target
+    from streamkit.transcript import Transcript
 
-__all__ = ["Runner", "in_own_thread"]
+__all__ = ["Runner", "Runs", "in_own_thread"]
 
 _T = TypeVar("_T")
 
@@ -40,6 +43,7 @@ _LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "p
 
 
 _PATIENCE = 20  # interruptions, a tenth of a second apart, that a target may swallow
+_APART = 8  # few: to wait costs much where client and server share a process, and most clients keep HTTP chunks apart
 _LONGEST = 10.0**8  # seconds; a timer takes no more
 
 
@@ -67,6 +71,40 @@ class _Sink(io.TextIOBase):
         return len(text)
 
 
+class Runs(Protocol):
+    """What makes the deliveries of a campaign.
+
+    Attributes:
+        target: the code under test.
+        transcript: what the deliveries are of; None where that is not known.
+        runs: deliveries made so far.
+        lookahead: how many deliveries to come it wants to know; 0 for none.
+    """
+
+    target: Target
+    runs: int
+    lookahead: int
+
+    @property
+    def transcript(self) -> Transcript | None:
+        """What the deliveries are of."""
+
+    @transcript.setter
+    def transcript(self, transcript: Transcript | None) -> None: ...
+
+    def run(self, chunks: list[bytes], *, limit: float | None = None) -> Outcome:
+        """Deliver the chunks and return what the target did."""
+
+    def hint(self, chunks: list[bytes], *, limit: float | None = None) -> None:
+        """Take note of a delivery that will probably be asked for."""
+
+    def forget(self) -> None:
+        """Drop what was hinted at and was not asked for."""
+
+    def remarks(self) -> list[str]:
+        """Return facts about the target for the report."""
+
+
 class Runner:
     """Calls one target, delivery after delivery. A context manager: signal handler and event loop live inside it.
 
@@ -75,15 +113,29 @@ class Runner:
         limit: seconds that one delivery may take.
         stuck: is called where the target swallows every interruption, so that it can never be given up. What it is
             called for cannot go on: it should report and end the process.
+        framing: of the bodies that a client gets; see `Served`.
 
     Attributes:
+        transcript: what the deliveries are of; a client gets its status line and headers. None for bytes alone.
         runs: deliveries made so far.
         printed: characters that the target wrote to standard output or error.
         printed_head: the beginning of that.
     """
 
-    def __init__(self, target: Target, *, limit: float = 10.0, stuck: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        limit: float = 10.0,
+        stuck: Callable[[], None] | None = None,
+        framing: str = "chunked",
+    ) -> None:
         self.target = target
+        self.lookahead = 0
+        self.transcript: Transcript | None = None
+        self._spoken: tuple[Transcript | None, Spoken] | None = None
+        self._framing = framing
+        self._served: Served | None = None
         self._stuck = stuck
         self._alarms = 0
         self._streams = (sys.stdout, sys.stderr)
@@ -108,6 +160,10 @@ class Runner:
         return self._sink.head
 
     def __enter__(self) -> Runner:
+        if self.target.is_client:
+            from streamkit.fuzz.served import Served
+
+            self._served = Served(self._framing, _APART).__enter__()
         self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         self._entered = time.monotonic()
         if self._signals:
@@ -119,6 +175,8 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close_loop()
+        if self._served is not None:
+            self._served.__exit__(kind, error, trace)
         if self._signals:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._old_handler if self._old_handler is not None else signal.SIG_DFL)
@@ -150,11 +208,36 @@ class Runner:
         """
         self.runs += 1
         limit = self.limit if limit is None else min(limit, _LONGEST)
-        if self._signals:
-            return self._run_here(chunks, limit)
-        return self._run_in_thread(chunks, limit)
+        if self._served is None:
+            return self._run(chunks, limit)
+        if self._spoken is None or self._spoken[0] is not self.transcript:
+            self._spoken = self.transcript, self._served.spoken(self.transcript)
+        with self._served.offer(self._spoken[1], chunks) as place:
+            outcome = self._run(place.base_url, limit)
+        return replace(outcome, message=self._served.hidden(outcome.message)) if outcome.error else outcome
 
-    def _run_here(self, chunks: list[bytes], limit: float) -> Outcome:
+    def hint(self, chunks: list[bytes], *, limit: float | None = None) -> None:
+        """Do nothing: in this process one delivery is made at a time."""
+
+    def forget(self) -> None:
+        """Do nothing: no delivery is made before it is asked for."""
+
+    def remarks(self) -> list[str]:
+        """Return facts about the target for the report."""
+        found = []
+        if self.printed:
+            found.append(
+                f"the target prints: {self.printed} characters, kept out of this output, "
+                f"beginning {self.printed_head[:60]!r}"
+            )
+        if self._served is not None and self.runs and not self._served.asked:
+            found.append("the target sent no request: it has to read the stream from the base_url that it is given")
+        return found
+
+    def _run(self, argument: Any, limit: float) -> Outcome:
+        return self._run_here(argument, limit) if self._signals else self._run_in_thread(argument, limit)
+
+    def _run_here(self, argument: Any, limit: float) -> Outcome:
         if signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
             signal.signal(signal.SIGALRM, self._on_alarm)
         try:
@@ -163,7 +246,7 @@ class Runner:
             # Repeated, in case the target swallows the first one.
             signal.setitimer(signal.ITIMER_REAL, limit, 0.1)
             try:
-                return self._call(chunks)
+                return self._call(argument)
             finally:
                 self._armed = False
                 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -173,12 +256,12 @@ class Runner:
             self._drop_loop()
             return Outcome(hung=True)
 
-    def _run_in_thread(self, chunks: list[bytes], limit: float) -> Outcome:
+    def _run_in_thread(self, argument: Any, limit: float) -> Outcome:
         box: list[Outcome | BaseException] = []
 
         def work() -> None:
             try:
-                box.append(self._call(chunks, own_loop=True))
+                box.append(self._call(argument, own_loop=True))
             except BaseException as error:  # noqa: BLE001 - handed to the caller below
                 box.append(error)
 
@@ -196,13 +279,13 @@ class Runner:
             raise found
         return found
 
-    def _call(self, chunks: list[bytes], *, own_loop: bool = False) -> Outcome:
+    def _call(self, argument: Any, *, own_loop: bool = False) -> Outcome:
         self._streams = out, err = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = self._sink
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                value = self.target.call(chunks)
+                value = self.target.call(argument)
                 if inspect.iscoroutine(value):
                     value = asyncio.run(value) if own_loop else self._get_loop().run(value)
                 return Outcome(value=normalise(value))

@@ -7,10 +7,12 @@ prelude, every single cut, cuts that Hypothesis draws, and then mutations. What 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Case
 from streamkit.fuzz import sweep
+from streamkit.fuzz.ahead import Ahead
 from streamkit.fuzz.counterexample import Counterexample, headline
 from streamkit.fuzz.drawn import draw_failing
 from streamkit.fuzz.judge import Judge, holds_framing
@@ -22,16 +24,16 @@ from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from streamkit.fuzz.mutating import Failure
-    from streamkit.fuzz.runner import Runner
+    from streamkit.fuzz.runner import Runs
     from streamkit.transcript import Transcript
 
 __all__ = ["Search"]
 
 _DEFAULT_EXAMPLES = 200
 _MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
+_MOST_FAULTS = 32  # deliveries after which a driver had to be started anew
 
 
 class _OutOfBudget(Exception):  # noqa: N818 - a signal within this module
@@ -43,7 +45,7 @@ class Search:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Runs,
         transcript: Transcript,
         options: Options,
         coverage: Coverage,
@@ -52,7 +54,7 @@ class Search:
         listener: Callable[[Progress], None] | None,
     ) -> None:
         self.runner = runner
-        self.transcript = transcript
+        self.transcript = runner.transcript = transcript
         self.options = options
         self.coverage = coverage
         self.report = report
@@ -115,7 +117,9 @@ class Search:
                 headline=f"the target hangs on the recorded delivery: no result in {self.limit:g} seconds",
             )  # fmt: skip
             return False
+        began = time.monotonic()
         again = self.outcome(recorded)
+        self.baseline_seconds = min(self.baseline_seconds, time.monotonic() - began)  # the first may load a lot
         self.tell("recorded", 2, 2)
         if not again.same_as(self.baseline):
             self._report_unsteady(recorded, again)
@@ -138,13 +142,15 @@ class Search:
                     notes=self._other_delivery(reference),
                 )  # fmt: skip
             return True
-        if reference is not None and reference.completion is None:
+        if reference is not None and reference.completion is None and not self.baseline.fault:
             return True  # the stream itself is broken, and an error is a right answer to it
         known = reference is not None
         self.add(
             self._simplest(recorded), "reference" if known else "contract", "recorded",
             expected=Outcome(value="a result"), actual=self.baseline, found_by="recorded",
-            headline=f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
+            headline=f"the recorded delivery makes the target {self.baseline.fault}"
+            if self.baseline.fault
+            else f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
             notes=self._other_delivery(reference)
             if known
             else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
@@ -276,13 +282,16 @@ class Search:
             self.coverage.notes.append("the result holds the stream's own framing: no mutation was applied")
             return
         judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
-        mutator = Mutator(self.transcript, judge, self._deliver, self.options, self.tell, steady=steady)
+        mutator = Mutator(
+            self.transcript, judge, self._deliver, self.options, self.tell,
+            steady=steady, ahead=Ahead(self.runner, self._quick),
+        )  # fmt: skip
         for failure in mutator.search():
             again = self.outcome(self.transcript.recorded)
             if not again.same_as(self.baseline):  # something leaked, and no mutation is to blame for it
                 self._report_unsteady(self.transcript.recorded, again)
                 break
-            self._report_mutation(failure)
+            self.report.findings.append(failure.counterexample(self.runner, self.options))
         if mutator.gave_up:
             self.coverage.notes.append("the target hung on many mutations: the rest of them was not tried")
         self.coverage.mutations = dict(mutator.applied)
@@ -295,19 +304,11 @@ class Search:
         """Deliver a mutated stream. What seems to hang is waited for in full once more before it is reported."""
         if self.options.max_time is not None and time.monotonic() - self.started > self.options.max_time:
             raise _OutOfBudget
-        quick = min(self.options.time_limit, max(2.0, 50 * self.baseline_seconds))
-        return self.runner.run(chunks, limit=self.options.time_limit if patient else quick)
+        return self.runner.run(chunks, limit=self.options.time_limit if patient else self._quick)
 
-    def _report_mutation(self, failure: Failure) -> None:
-        names = " and ".join(dict.fromkeys(step.mutation.name for step in failure.case.steps))
-        self.report.findings.append(
-            Counterexample(
-                self.runner.target, failure.case, failure.wrong.oracle, str(failure.kind),
-                expected=failure.wrong.expected, actual=failure.wrong.actual, found_by=failure.phase,
-                headline=f"{names} {failure.wrong.why}", edits=failure.edits,
-                returns=self.options.returns, time_limit=self.options.time_limit, cases=self.runner.runs,
-            )
-        )  # fmt: skip
+    @property
+    def _quick(self) -> float:
+        return min(self.options.time_limit, max(2.0, 50 * self.baseline_seconds))
 
     def replay(self, case: Case) -> None:
         """Judge one case as the search would."""
@@ -324,15 +325,20 @@ class Search:
         mutator.patient = True
         failure = mutator.judged(case)
         if failure is not None:
-            self._report_mutation(failure)
+            self.report.findings.append(failure.counterexample(self.runner, self.options))
 
     def _first_failing(self, fragmentations: Iterator[Fragmentation], phase: str) -> Fragmentation | None:
-        for number, fragmentation in enumerate(fragmentations, 1):
-            failed = self.fails(fragmentation)
-            self.tell(phase, number, 0)
-            if failed:
-                return fragmentation
+        with closing(self._ahead(fragmentations)) as coming:
+            for number, fragmentation in enumerate(coming, 1):
+                failed = self.fails(fragmentation)
+                self.tell(phase, number, 0)
+                if failed:
+                    return fragmentation
         return None
+
+    def _ahead(self, fragmentations: Iterable[Fragmentation]) -> Generator[Fragmentation, None, None]:
+        body = self.transcript.body
+        return Ahead(self.runner, self.limit).over(fragmentations, lambda one: [one.chunks(body)])
 
     def _sweep(self) -> list[int]:
         """Try single cuts and return those that fail, ascending."""
@@ -343,20 +349,21 @@ class Search:
                 "spread over the boundary classes"
             )
         failing: list[int] = []
-        hangs = 0
-        for number, offset in enumerate(offsets, 1):
-            fails = self.fails(Fragmentation((offset,)))
-            self.coverage.swept = self.coverage.phases["single cuts"] = number
-            if number % 64 == 0 or number == len(offsets):
-                self.tell("single cuts", number, len(offsets))
-            if fails:
-                failing.append(offset)
-                hangs += self.last.hung
-                if hangs == _MOST_HANGS:
-                    self.coverage.notes.append(
-                        f"the target hung {hangs} times: the remaining single cuts were not tried"
-                    )
-                    break
+        hangs = faults = 0
+        with closing(self._ahead(Fragmentation((offset,)) for offset in offsets)) as coming:
+            for number, (offset, cut) in enumerate(zip(offsets, coming, strict=False), 1):
+                fails = self.fails(cut)
+                self.coverage.swept = self.coverage.phases["single cuts"] = number
+                if number % 64 == 0 or number == len(offsets):
+                    self.tell("single cuts", number, len(offsets))
+                if fails:
+                    failing.append(offset)
+                    hangs += self.last.hung
+                    faults += bool(self.last.fault)
+                    if hangs == _MOST_HANGS or faults == _MOST_FAULTS:
+                        what = f"hung {hangs} times" if hangs == _MOST_HANGS else f"broke down {faults} times"
+                        self.coverage.notes.append(f"the target {what}: the remaining single cuts were not tried")
+                        break
         return failing
 
     def _drawn(self) -> Fragmentation | None:
@@ -365,9 +372,13 @@ class Search:
         examples = sweep.affordable(len(self.transcript.body), _DEFAULT_EXAMPLES) if wanted is None else wanted
         if examples == 0 or not self.transcript.body:
             return None
-        return draw_failing(
-            self.transcript, examples, self.options, self.fails, lambda n: self.tell("drawn", n, examples)
-        )
+        ahead, body = Ahead(self.runner, self.limit), self.transcript.body
+        found = draw_failing(
+            self.transcript, examples, self.options, self.fails, lambda n: self.tell("drawn", n, examples),
+            hint=lambda one: ahead.hint([one.chunks(body)]), many=ahead.many,
+        )  # fmt: skip
+        ahead.forget()
+        return found
 
     def _minimal(self, failing: Fragmentation) -> Fragmentation:
         """Drop the cuts that are not needed. A delivery that hangs is given less time here than in the campaign."""

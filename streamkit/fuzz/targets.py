@@ -8,7 +8,9 @@ What fits:
   object. A new object is made for each delivery. The result is what `result()` returns; without it, the events that
   `feed` and `close` returned, in one list. A `feed` that returns text or bytes gives pieces of one text: they are
   joined. None and an empty list are no events.
-- the text `module:attribute` for any of these.
+- a function, async or not, whose first parameter is named `base_url`: it drives a real client against that URL;
+- the text `module:attribute` for any of these;
+- what `streamkit.fuzz.command` returns: a program in any language.
 """
 
 from __future__ import annotations
@@ -27,11 +29,14 @@ from streamkit.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from streamkit.fuzz.drivers import Command
+
 __all__ = ["Target", "adapt"]
 
 _HOW = (
     "A target is a function of an iterable of bytes, an async function of an async iterable of bytes, or a class "
-    "with feed(bytes) and optionally close() and result()."
+    "with feed(bytes) and optionally close() and result(). A function whose first parameter is named base_url drives a "
+    "client against that URL instead."
 )
 
 
@@ -42,14 +47,27 @@ class Target:
     Attributes:
         name: `module:attribute` where it can be imported so, else a name for people.
         importable: whether `name` can be given to the command line.
-        kind: "function", "async function" or "feed class".
-        call: takes the chunks of a delivery and returns the result, or a coroutine that does.
+        kind: "function", "async function", "feed class", "client", "async client" or "command".
+        call: takes the chunks of a delivery, or the base URL of a client, and returns the result, or a coroutine that
+            does.
+        command: how a driver is started, of a command.
     """
 
     name: str
     importable: bool
     kind: str
-    call: Callable[[list[bytes]], Any]
+    call: Callable[[Any], Any]
+    command: Command | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether it is called with a base URL."""
+        return self.kind.endswith("client")
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the bytes come to it through a server."""
+        return self.is_client or self.command is not None
 
 
 def adapt(target: Any) -> Target:
@@ -116,7 +134,7 @@ def _name_of(target: Any) -> tuple[str, bool]:
     return name, found is target and module != "__main__"
 
 
-def _adapter(target: Any, name: str) -> tuple[str, Callable[[list[bytes]], Any]]:
+def _adapter(target: Any, name: str) -> tuple[str, Callable[[Any], Any]]:
     if inspect.isclass(target):
         if not callable(getattr(target, "feed", None)):
             raise TargetError(f"{name}: the class has no feed(bytes) method. {_HOW}")
@@ -133,7 +151,10 @@ def _adapter(target: Any, name: str) -> tuple[str, Callable[[list[bytes]], Any]]
         return _feed_class(target, name)
     _check_call(target, name, ((),), "it must take one argument, the chunks")
     inner = target if inspect.isroutine(target) else getattr(target, "func", getattr(target, "__call__", target))  # noqa: B004 - its signature is looked at, not whether it is there
-    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+    is_async = inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)
+    if _takes_base_url(target):
+        return "async client" if is_async else "client", lambda base_url: _drain(target(base_url))
+    if is_async:
         return "async function", lambda chunks: _call_async(target, chunks)
     return "function", lambda chunks: _drain(target(iter(chunks)))
 
@@ -145,6 +166,13 @@ def _check_call(target: Any, name: str, arguments: tuple[Any, ...], complaint: s
         raise TargetError(f"{name} fits no adapter: {complaint} ({error}). {_HOW}") from None
     except ValueError:
         return  # a builtin without a signature: calling it will tell
+
+
+def _takes_base_url(target: Any) -> bool:
+    try:
+        return next(iter(inspect.signature(target).parameters), "") == "base_url"
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_factory(target: Any) -> bool:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from streamkit.server.client_queue import ClientQueue
+
 if TYPE_CHECKING:
     from streamkit.transcript import Headers
 
@@ -191,6 +193,10 @@ class Connection:
                 await self._writer.drain()
         except TimeoutError:
             raise TimeoutError(f"the client has read nothing for {self._limits.write:g} seconds") from None
+
+    def client_queue(self) -> ClientQueue:
+        """Return the receive queue of the client."""
+        return ClientQueue(self._socket)
 
     async def gone(self, seconds: float | None = None) -> bool:
         """Wait until the client closes the connection, and return True; False if the time is over before."""

@@ -56,6 +56,9 @@ class How:
             waits for the end of the body and not for the end of the stream.
         encoding: compress the body: "gzip", "deflate", with each chunk flushed; "gzip-late", "deflate-late" for a
             compressor that keeps small events back. Not done for a client that does not accept it.
+        apart: before each of the first so many writes, wait until the client has read the one before (no longer than a
+            fifth of a second each; and one write that takes longer ends the waiting): readers on this machine then see
+            writes apart, whatever the load.
         first: behave so towards the first requests only, this many for each URL; the others get the plain answer.
     """
 
@@ -74,6 +77,7 @@ class How:
     head_drip: int = 0
     hold: int = 0
     encoding: str | None = None
+    apart: int = 0
     first: int | None = None
 
     def __post_init__(self) -> None:
@@ -95,6 +99,7 @@ class How:
             self._check(name, 0, _LONGEST, "milliseconds")
         for name in _OFFSETS:
             self._check(name, -_HIGHEST, _HIGHEST, "an offset in the body, in bytes")
+        self._check("apart", 0, _HIGHEST, "a number of writes")
         self._check("status", 200, 599, "an HTTP status")
         self._check("first", 1, _HIGHEST, "a number of requests")
         if self.status is not None and self.status in (204, 205, 304):

@@ -16,9 +16,12 @@ from streamkit.server.writes import After, Script, refusal, script
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamkit.server.client_queue import ClientQueue
     from streamkit.server.how import How
 
 __all__ = ["Server"]
+
+_SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
 
 
 @dataclass
@@ -182,6 +185,16 @@ async def _send_head(connection: Connection, head: bytes, how: How) -> None:
 
 
 async def _send_body(connection: Connection, written: Script, how: How, sent: _Sent) -> None:
+    if not how.apart:
+        await _send_writes(connection, written, how, sent, None)
+        return
+    with connection.client_queue() as queue:
+        await _send_writes(connection, written, how, sent, queue)
+
+
+async def _send_writes(
+    connection: Connection, written: Script, how: How, sent: _Sent, queue: ClientQueue | None
+) -> None:
     loop = asyncio.get_running_loop()
     start = loop.time()
     closed = False
@@ -195,6 +208,9 @@ async def _send_body(connection: Connection, written: Script, how: How, sent: _S
         if how.hold and one.closing and not closed:
             await asyncio.sleep(how.hold / 1000)
             closed = True
+        waits = queue is not None and 0 < number <= how.apart and not one.closing  # "it is over" may come with the end
+        if queue is not None and waits and not await queue.empty(_SLOW):
+            queue = None  # it is busy with something else
         await connection.write(one.data)
         sent.writes += 1
         sent.size += len(one.data)
