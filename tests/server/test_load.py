@@ -55,7 +55,8 @@ def test_hundreds_of_streams_at_once_arrive_whole_in_their_own_chunks() -> None:
 def test_the_command_may_open_more_files_than_a_shell_allows_at_first() -> None:
     program = (
         "import resource, sys\nfrom streamkit.cli.serve import allow_many_connections\n"
-        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\nresource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
         "allow_many_connections()\nprint(resource.getrlimit(resource.RLIMIT_NOFILE)[0], hard)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
