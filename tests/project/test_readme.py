@@ -10,8 +10,8 @@ server that plays the provider, and without it.
 from __future__ import annotations
 
 import ast
-import json
 import dataclasses
+import json
 import os
 import re
 import shlex
