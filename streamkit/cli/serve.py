@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from streamkit.server import ReplayServer
 
-__all__ = ["log_to", "serve", "wait_for_signal"]
+__all__ = ["allow_many_connections", "log_to", "serve", "wait_for_signal"]
 
+_FILES = 65536
 _TICK = 0.2  # seconds
 
 
@@ -94,6 +95,7 @@ def serve(
             log=log,
         )
         stop = wait_for_signal(stack)
+        allow_many_connections()
         server.start()
         stack.callback(lambda: server.close(grace))
         _say(server)
@@ -112,6 +114,18 @@ def _say(server: ReplayServer) -> None:
         out.print(Text(f"  of one transcript:             {server.url}/case/NAME/v1", style="cyan"))
         out.print(Text("  Ctrl-C stops the server", style="dim"))
     sys.stdout.flush()
+
+
+def allow_many_connections() -> None:
+    """Raise the number of files that this process may open, as far as the system lets it; each stream needs one."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def wait_for_signal(stack: ExitStack) -> threading.Event:

@@ -91,6 +91,7 @@ def check(
     *,
     seed: int = 0,
     max_examples: int | None = None,
+    max_single_cuts: int | None = None,
     returns: str = "message",
     time_limit: float = 10.0,
     empty_chunks: bool = False,
@@ -111,6 +112,7 @@ def check(
         transcripts: transcripts, names or paths; None for the bundled ones that fit the target.
         seed: of what Hypothesis draws.
         max_examples: deliveries drawn for each transcript; None for 200, or fewer where the transcript is large.
+        max_single_cuts: single cuts tried on each transcript; None for all, or a sample where it is large.
         returns: "message" if the target gives a result that must not depend on framing, "events" if it gives events.
         time_limit: seconds that one delivery may take.
         empty_chunks: also deliver empty chunks.
@@ -134,7 +136,7 @@ def check(
     """
     __tracebackhide__ = True
     options = Options(
-        seed, max_examples, returns, time_limit, empty_chunks=empty_chunks,
+        seed, max_examples, returns, time_limit, empty_chunks=empty_chunks, max_single_cuts=max_single_cuts,
         dialects=dialects, faults=faults, only=tuple(only), skip=tuple(skip), mutations=mutations,
         workers=workers, framing=framing,
     )  # fmt: skip

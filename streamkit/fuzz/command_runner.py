@@ -39,7 +39,6 @@ class CommandRunner:
 
     Attributes:
         target: the code under test.
-        transcript: what the deliveries are of; set it before the first one.
         runs: deliveries asked for so far.
         lookahead: how many deliveries to come it wants to know; 0 for none.
     """
@@ -57,7 +56,6 @@ class CommandRunner:
         self.limit = limit
         self.runs = 0
         self._spoken = Spoken.of(None)
-        self._transcript: Transcript | None = None
         self._numbers = itertools.count(1)
         self._served = Served(framing, _APART)
         experience = Experience()
@@ -88,16 +86,10 @@ class CommandRunner:
             for driver in self._drivers:
                 closing.callback(driver.close)
 
-    @property
-    def transcript(self) -> Transcript | None:
-        """What the deliveries are of."""
-        return self._transcript
-
-    @transcript.setter
-    def transcript(self, transcript: Transcript | None) -> None:
-        if transcript is not self._transcript:
-            self.forget()
-            self._transcript, self._spoken = transcript, Spoken.of(transcript)
+    def take(self, transcript: Transcript) -> None:
+        """Note what the next deliveries are of."""
+        self.forget()
+        self._spoken = self._served.spoken(transcript)
 
     # -- deliveries
 

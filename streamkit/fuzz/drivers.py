@@ -202,11 +202,9 @@ class Driver:
     def _fault(self, reply: Reply, status: int | None, number: int, *, fresh: bool, lived: float) -> Outcome | None:
         if reply.kind in ("hang", "stopped"):
             return Outcome(hung=True)
-        if reply.kind == "lines":  # the first of them may be no answer, and whether more had come by then is chance
-            first = self._read(reply.line.partition(b"\n")[0], number)
+        if reply.kind in ("lines", "unasked"):  # how much had come by then is chance: the first line decides
+            first = self._read(reply.line.strip().partition(b"\n")[0], number)
             return first if first.fault else garbage("answer with more than one line", reply.line)
-        if reply.kind == "unasked":
-            return garbage("write a line that answers nothing", reply.line)
         if reply.kind == "flood":
             return garbage(f"write more than {LONGEST_LINE // 2**20} MiB in one line", reply.line)
         if reply.line.strip() and reply.kind == "exit":  # it ended after its answer, without a line end

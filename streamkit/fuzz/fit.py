@@ -48,7 +48,7 @@ def fitting(runner: Runs, transcripts: Sequence[Transcript], returns: str) -> tu
     reads: list[str] = []
     hangs = 0
     for one, reference in zip(transcripts, references, strict=True):
-        runner.transcript = one
+        runner.take(one)
         outcome = runner.run(one.fragment()) if hangs < _MOST_HANGS else Outcome(hung=True)
         hangs += outcome.hung
         reads.append(_reads(outcome, reference, returns))

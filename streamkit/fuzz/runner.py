@@ -76,7 +76,6 @@ class Runs(Protocol):
 
     Attributes:
         target: the code under test.
-        transcript: what the deliveries are of; None where that is not known.
         runs: deliveries made so far.
         lookahead: how many deliveries to come it wants to know; 0 for none.
     """
@@ -85,12 +84,8 @@ class Runs(Protocol):
     runs: int
     lookahead: int
 
-    @property
-    def transcript(self) -> Transcript | None:
-        """What the deliveries are of."""
-
-    @transcript.setter
-    def transcript(self, transcript: Transcript | None) -> None: ...
+    def take(self, transcript: Transcript) -> None:
+        """Note what the next deliveries are of."""
 
     def run(self, chunks: list[bytes], *, limit: float | None = None) -> Outcome:
         """Deliver the chunks and return what the target did."""
@@ -116,7 +111,6 @@ class Runner:
         framing: of the bodies that a client gets; see `Served`.
 
     Attributes:
-        transcript: what the deliveries are of; a client gets its status line and headers. None for bytes alone.
         runs: deliveries made so far.
         printed: characters that the target wrote to standard output or error.
         printed_head: the beginning of that.
@@ -132,8 +126,7 @@ class Runner:
     ) -> None:
         self.target = target
         self.lookahead = 0
-        self.transcript: Transcript | None = None
-        self._spoken: tuple[Transcript | None, Spoken] | None = None
+        self._spoken: Spoken | None = None
         self._framing = framing
         self._served: Served | None = None
         self._stuck = stuck
@@ -161,9 +154,9 @@ class Runner:
 
     def __enter__(self) -> Runner:
         if self.target.is_client:
-            from streamkit.fuzz.served import Served
+            from streamkit.fuzz.served import Served, Spoken
 
-            self._served = Served(self._framing, _APART).__enter__()
+            self._served, self._spoken = Served(self._framing, _APART).__enter__(), Spoken.of(None)
         self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         self._entered = time.monotonic()
         if self._signals:
@@ -208,13 +201,16 @@ class Runner:
         """
         self.runs += 1
         limit = self.limit if limit is None else min(limit, _LONGEST)
-        if self._served is None:
+        if self._served is None or self._spoken is None:
             return self._run(chunks, limit)
-        if self._spoken is None or self._spoken[0] is not self.transcript:
-            self._spoken = self.transcript, self._served.spoken(self.transcript)
-        with self._served.offer(self._spoken[1], chunks) as place:
+        with self._served.offer(self._spoken, chunks) as place:
             outcome = self._run(place.base_url, limit)
         return replace(outcome, message=self._served.hidden(outcome.message)) if outcome.error else outcome
+
+    def take(self, transcript: Transcript) -> None:
+        """Note what the next deliveries are of: a client gets the status line and the headers."""
+        if self._served is not None:
+            self._spoken = self._served.spoken(transcript)
 
     def hint(self, chunks: list[bytes], *, limit: float | None = None) -> None:
         """Do nothing: in this process one delivery is made at a time."""

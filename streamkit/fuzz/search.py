@@ -54,10 +54,11 @@ class Search:
         listener: Callable[[Progress], None] | None,
     ) -> None:
         self.runner = runner
-        self.transcript = runner.transcript = transcript
+        self.transcript = transcript
         self.options = options
         self.coverage = coverage
         self.report = report
+        runner.take(transcript)
         self.started = started
         self.listener = listener
         self.baseline = Outcome()

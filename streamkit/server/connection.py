@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Limits", "Received", "Unreadable"]
 
-_TURN = 32  # writes of one connection before others have their turn
 _LINGER = 2.0  # seconds; a socket that is closed with unread bytes is reset, and the answer with it
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
@@ -98,7 +97,6 @@ class Connection:
 
     Attributes:
         h11: the server's side of HTTP; moves on with what is sent.
-        taken: bytes that were read of the request under way.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
@@ -106,8 +104,7 @@ class Connection:
         self._writer = writer
         self._limits = limits
         self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
-        self.taken = 0
-        self._writes = 0
+        self._read = 0
         writer.transport.set_write_buffer_limits(high=0)
         one: socket.socket | None = writer.get_extra_info("socket")
         self._socket = one
@@ -125,11 +122,11 @@ class Connection:
     async def _request(self) -> Received | None:
         if self.h11.our_state is h11.DONE:
             self.h11.start_next_cycle()
-        self.taken = 0
+        self._read = 0
         try:
             head = await self._event(self._limits.idle)
         except TimeoutError:
-            if not self.taken:
+            if not self._read:
                 return None
             raise _Broken(f"no whole request came within {self._limits.idle:g} seconds", 408) from None
         if not isinstance(head, h11.Request):
@@ -166,28 +163,40 @@ class Connection:
                     if event is not h11.NEED_DATA:
                         return event
                     data = await self._reader.read(65536)
-                    self.taken += len(data)
+                    self._read += len(data)
                     self.h11.receive_data(data)
                 except h11.RemoteProtocolError as error:
-                    if not self.taken or (not str(error).strip() and self.h11.their_state is h11.ERROR):
+                    if not self._read or (not str(error).strip() and self.h11.their_state is h11.ERROR):
                         return None
                     why = str(error).partition(": b")[0]  # what follows is what was sent, and may be a secret
                     raise _Broken(f"the request cannot be read: {why}", error.error_status_hint) from None
 
     async def write(self, data: bytes) -> None:
-        """Send bytes, and wait until the kernel has them all.
+        """Send bytes, and wait until the kernel has them all; errors as for `put` and `taken`."""
+        if not self.put(data):
+            await self.taken()
+
+    def put(self, data: bytes) -> bool:
+        """Send bytes, as one write; return whether the kernel has them all. If not, wait for that with `taken`.
+
+        Raises:
+            ConnectionError: the client has gone.
+        """
+        transport = self._writer.transport
+        if transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        transport.write(data)
+        return not transport.get_write_buffer_size()
+
+    async def taken(self) -> None:
+        """Wait until the kernel has all that was sent; others have their turn.
 
         Raises:
             TimeoutError: the client takes none for too long.
             ConnectionError: the client has gone.
         """
-        if self._writer.transport.is_closing():
-            raise ConnectionResetError("the client has closed the connection")
-        self._writer.write(data)
-        self._writes += 1
-        if not self._writer.transport.get_write_buffer_size():  # the kernel has taken it all
-            if self._writes % _TURN == 0:
-                await asyncio.sleep(0)
+        if not self._writer.transport.get_write_buffer_size():
+            await asyncio.sleep(0)
             return
         try:
             async with asyncio.timeout(self._limits.write):

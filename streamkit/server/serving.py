@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Replaying", "Server"]
 
+_TURN = 256  # writes of one connection before others have their turn
 _SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
 
 
@@ -231,6 +232,12 @@ async def _send_body(connection: Connection, written: Script, how: How, sent: _S
 async def _send_writes(
     connection: Connection, written: Script, how: How, sent: _Sent, queue: ClientQueue | None
 ) -> None:
+    if queue is None and not (how.speed or how.gap or how.hold):
+        for sent.writes, one in enumerate(written, 1):
+            sent.size += len(one.data)
+            if not connection.put(one.data) or not sent.writes % _TURN:
+                await connection.taken()
+        return
     loop = asyncio.get_running_loop()
     start = loop.time()
     closed = False

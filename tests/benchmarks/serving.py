@@ -1,5 +1,6 @@
 """A thousand streams at once: the replay server beside a plain streaming app of starlette on uvicorn.
 
+    pip install uvicorn starlette
     python tests/benchmarks/serving.py [--streams 1000] [--rounds 3] [--json FILE]
 
 Each stream is 50 kB in 500 chunks of 100 bytes, and every byte of every stream is checked. Both servers are processes

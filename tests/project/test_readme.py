@@ -2,6 +2,7 @@
 
 A comment on the line before a fence says what is done with the block: `<!-- test: run -->` for a script,
 `<!-- test: pytest -->` for a test file, `<!-- output: COMMAND -->` for the first lines that a command prints, and
+`<!-- driver: OPTIONS -->` for a driver that `streamkit fuzz` runs with these options and finds nothing wrong with,
 `<!-- test: recorded script -->` or `<!-- test: recorded pytest -->` for what is run twice: recording from a local
 server that plays the provider, and without it.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,6 +86,7 @@ def test_every_python_block_says_how_it_is_tested() -> None:
         block.line
         for block in blocks(README)
         if block.language.lower() in ("python", "py", "pycon", "python3")
+        and block.kind != "driver"
         and (block.kind, block.argument)
         not in {("test", "run"), ("test", "pytest"), ("test", "recorded script"), ("test", "recorded pytest")}
     ]
@@ -90,8 +94,8 @@ def test_every_python_block_says_how_it_is_tested() -> None:
 
 
 def test_every_comment_stands_before_a_block() -> None:
-    tested = [block for block in blocks(README) if block.kind in ("test", "output")]
-    assert len(re.findall(r"<!-- (?:test|output):", README)) == len(tested)
+    tested = [block for block in blocks(README) if block.kind in ("test", "output", "driver")]
+    assert len(re.findall(r"<!-- (?:test|output|driver):", README)) == len(tested)
 
 
 @of_kind("test", "run")
@@ -109,6 +113,7 @@ def test_a_test_file_of_the_readme_passes(block: Block, pytester: pytest.Pyteste
     assert outcomes["passed"] >= len(re.findall(r"^def test_", block.text, re.MULTILINE)) > 0
 
 
+TINY = "openai_chat/synthetic_reasoning_with_ids"
 OSLO = [
     b'data: {"id":"1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,'
     b'"delta":{"content":"Os',
@@ -159,6 +164,22 @@ def test_there_are_two_set_up_commands_and_each_stands_alone() -> None:
     shown = [block.text.strip() for block in blocks(README) if block.language == "console"]
     assert set(commands) <= set(shown), "a block that holds more than the command cannot be copied in one go"
     assert all(command.count(" && ") == 2 for command in commands)
+
+
+@of_kind("driver")
+def test_a_driver_of_the_readme_has_no_findings(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = shlex.split(block.argument)
+    program, file = shlex.split(options[options.index("--command") + 1])
+    if shutil.which("curl" if program == "sh" else program) is None:
+        pytest.skip(f"needs {program}")
+    (tmp_path / file).write_text(block.text, "utf-8")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    few = ["--max-single-cuts", "40", "--max-examples", "5", "--json", "result.json", "--time-limit", "30"]
+    done = run([sys.executable, "-m", "streamkit", "fuzz", *options, TINY, *few], tmp_path)
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+    (coverage,) = json.loads((tmp_path / "result.json").read_text("utf-8"))["coverage"]
+    assert 40 >= coverage["single_cuts"]["tried"] > 20
+    assert [] == [note for note in coverage["notes"] if "could be compared" in note], "it is not blind to its result"
 
 
 # -- lists
