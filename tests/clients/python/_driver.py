@@ -29,6 +29,7 @@ TIMEOUT = 20.0
 #: Clients ask for a key; the server of the cases does not.
 KEY = "no-key"
 
+_QUESTION = "What is the weather like in Boston?"
 _WEATHER = {
     "type": "function",
     "function": {
@@ -62,7 +63,13 @@ class Case:
     @property
     def messages(self) -> list[Any]:
         """The conversation to send."""
-        return self.request.get("messages") or [{"role": "user", "content": "What is the weather like in Boston?"}]
+        return self.request.get("messages") or [{"role": "user", "content": _QUESTION}]
+
+    @property
+    def question(self) -> str:
+        """The last text of a user in it, for clients that take no messages as the API has them."""
+        texts = [message.get("content") for message in self.messages if message.get("role") == "user"]
+        return next((text for text in reversed(texts) if isinstance(text, str)), _QUESTION)
 
     @property
     def tools(self) -> list[Any]:
