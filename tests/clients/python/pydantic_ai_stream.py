@@ -1,7 +1,8 @@
 """pydantic-ai: one streamed request of `OpenAIChatModel`, as its page on direct requests shows it.
 
 An `Agent` would run the tools and ask again, and get the same stream again; what it gets from the model is this.
-pydantic-ai has words of its own for the finish reasons; `tool_call` is given as the API says it.
+pydantic-ai has words of its own for the finish reasons; `tool_call` is given as the API says it. Where a stream has no
+id for a call, pydantic-ai makes one up, another each time; that is left out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def _tool(offered: dict[str, Any]) -> Any:
     )
 
 
+def _id(part: Any) -> str | None:
+    return None if part.tool_call_id.startswith("pyd_ai_") else part.tool_call_id
+
+
 def drive(case: Case) -> dict[str, Any]:
     client = AsyncOpenAI(base_url=case.base_url, api_key=KEY, max_retries=0, timeout=TIMEOUT)
     model = OpenAIChatModel(case.model, provider=OpenAIProvider(openai_client=client))
@@ -38,7 +43,7 @@ def drive(case: Case) -> dict[str, Any]:
     calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
     reported = choice(
         "".join(part.content for part in response.parts if isinstance(part, TextPart)),
-        [call(id=part.tool_call_id, name=part.tool_name, arguments=part.args) for part in calls],
+        [call(id=_id(part), name=part.tool_name, arguments=part.args) for part in calls],
         reasoning="".join(part.content for part in response.parts if isinstance(part, ThinkingPart)) or None,
         refusal=(response.provider_details or {}).get("refusal"),
         finish_reason="tool_calls" if response.finish_reason == "tool_call" else response.finish_reason,
