@@ -53,7 +53,7 @@ class Gathered:
                 self._calls[entry["index"]] = call(id=entry["id"], name=function["name"], arguments="")
             self._calls[entry["index"]]["function"]["arguments"] += function.get("arguments") or ""
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Any:
         """Return the answer so far."""
         calls = [self._calls[index] for index in sorted(self._calls)]
         reported = choice(self._content, calls, refusal=self._refusal or None, finish_reason=self._finish_reason)

@@ -1,8 +1,4 @@
-"""httpx-sse: `connect_sse` and `iter_sse` as its README shows them, the JSON of each event gathered in the obvious way.
-
-What one writes who knows the API's documentation and no reports: `[DONE]` ends the loop, the first choice counts, id and
-name come with a call's first entry and arguments are appended by index.
-"""
+"""httpx-sse: `connect_sse` and `iter_sse` as its README shows them, and the JSON of each event gathered."""
 
 from __future__ import annotations
 

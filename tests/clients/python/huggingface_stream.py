@@ -14,7 +14,7 @@ from _driver import KEY, TIMEOUT, Case, answer, call, choice, serve
 from huggingface_hub import InferenceClient
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     client = InferenceClient(base_url=case.base_url, api_key=KEY, timeout=TIMEOUT)
     content = reasoning = ""
     finish_reason = usage = None

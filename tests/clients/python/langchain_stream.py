@@ -14,7 +14,7 @@ from _driver import KEY, TIMEOUT, Case, answer, call, choice, present, serve
 from langchain_openai import ChatOpenAI
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     llm = ChatOpenAI(
         model=case.model, base_url=case.base_url, api_key=KEY, max_retries=0, timeout=TIMEOUT, stream_usage=True
     )

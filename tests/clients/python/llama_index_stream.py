@@ -19,7 +19,7 @@ def _weather(location: str) -> str:
     return location
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     llm = OpenAILike(
         model=case.model,
         api_base=case.base_url,

@@ -53,7 +53,7 @@ async def _response(case: Case) -> Any:
     return final
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     response = asyncio.run(_response(case))
     if response is None:
         return answer()

@@ -1,8 +1,9 @@
 """openai, `chat.completions.create(stream=True)`: the loop of OpenAI's guides to streaming and to function calling.
 
-The guide's loop reads the first choice of each chunk, keeps the first entry of each index whole and appends to
-it the arguments of every entry, the first included. It stands here with every step of its own; two are ours, since the guide's is for calls
-only: a chunk without choices (that of the usage) is passed over, and text, refusal and the last finish reason are kept.
+The guide's loop reads the first choice of each chunk, keeps the first entry of each index whole and appends to it the
+arguments of every entry, the first included. It stands here with every step of its own. Two are ours, since the guide's
+is for calls only: a chunk without choices (that of the usage) is passed over, and text, refusal and the last finish
+reason are kept.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from _driver import KEY, TIMEOUT, Case, answer, choice, serve
 from openai import OpenAI
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     client = OpenAI(base_url=case.base_url, api_key=KEY, max_retries=0, timeout=TIMEOUT)
-    stream = client.chat.completions.create(
+    stream: Any = client.chat.completions.create(
         model=case.model, messages=case.messages, tools=case.tools, stream=True, stream_options={"include_usage": True}
     )
     content = ""

@@ -31,7 +31,7 @@ def _id(part: Any) -> str | None:
     return None if part.tool_call_id.startswith("pyd_ai_") else part.tool_call_id
 
 
-def drive(case: Case) -> dict[str, Any]:
+def drive(case: Case) -> Any:
     client = AsyncOpenAI(base_url=case.base_url, api_key=KEY, max_retries=0, timeout=TIMEOUT)
     model = OpenAIChatModel(case.model, provider=OpenAIProvider(openai_client=client))
     parameters = ModelRequestParameters(function_tools=[_tool(offered) for offered in case.tools])

@@ -4,6 +4,13 @@
 # sed takes what follows "data: " at the start of a line and jq gathers the payloads, in gather.jq. Speaks the line
 # protocol of python/_driver.py; curl's or jq's exit status is the error's type, and what they print its message.
 set -o pipefail
+
+if [ "$1" = --version ]; then
+  curl_version=$(curl --version | head -n 1 | cut -d ' ' -f 2)
+  echo "$curl_version ($(jq --version))"
+  exit
+fi
+
 here=$(cd "$(dirname "$0")" && pwd)
 complaints=$(mktemp)
 trap 'rm -f "$complaints"' EXIT
