@@ -2,8 +2,10 @@
  * The AI SDK, `streamText` with the provider for servers compatible with OpenAI: its text, calls, reason and usage.
  *
  * `streamText` keeps errors to itself and tells `onError` of them, as its page on errors says; the first one is thrown
- * here. The tools have no `execute`, so there is one request. A call that the SDK marks as invalid is reported with its
- * error, unless the error is that the tool was not offered: that is the case's doing.
+ * here. Where a stream has no id for a call, the SDK makes one up, 16 letters and digits and another each time; that is
+ * left out. The tools have no `execute`, so there is one request. A call that the SDK marks as invalid is reported with
+ * its error as `problem`, unless all that is wrong is that the tool was not offered: that is the case's doing. Such a
+ * call has its input as text where it was no JSON, and parsed where it was.
  */
 
 import { KEY, StreamError, TIMEOUT, call, choice, load, serve } from "./_driver.mjs";
@@ -11,6 +13,8 @@ import { KEY, StreamError, TIMEOUT, call, choice, load, serve } from "./_driver.
 globalThis.AI_SDK_LOG_WARNINGS = false;
 const { streamText, tool, jsonSchema, NoSuchToolError } = await load("ai-sdk", "ai");
 const { createOpenAICompatible } = await load("ai-sdk", "@ai-sdk/openai-compatible");
+
+const MADE_UP = /^[0-9A-Za-z]{16}$/;
 
 function toolsOf(offered) {
   const entries = offered.map(({ function: { name, description, parameters } }) => [
@@ -21,9 +25,10 @@ function toolsOf(offered) {
 }
 
 function callOf(made) {
-  const marked = made.invalid && !NoSuchToolError.isInstance(made.error);
-  const further = marked ? { invalid: true, error: String(made.error?.message ?? made.error) } : {};
-  return call(made.toolCallId, made.toolName, made.input, further);
+  const unknown = NoSuchToolError.isInstance(made.error) && typeof made.input !== "string";
+  const further = made.invalid && !unknown ? { problem: String(made.error?.message ?? made.error) } : {};
+  const id = MADE_UP.test(made.toolCallId) ? null : made.toolCallId;
+  return call(id, made.toolName, made.input, further);
 }
 
 await serve(async (one) => {

@@ -1,7 +1,7 @@
 /**
  * @langchain/openai: `new ChatOpenAI(...).bindTools(...).stream(...)`, the chunks added up with `concat`.
  *
- * A call whose arguments cannot be read stands under `invalid_tool_calls`, where LangChain puts it; it is no tool call.
+ * A call that LangChain puts under `invalid_tool_calls` is reported among the calls, with what it says as `problem`.
  */
 
 import { KEY, TIMEOUT, call, choice, load, serve } from "./_driver.mjs";
@@ -24,13 +24,14 @@ await serve(async (one) => {
     gathered = gathered === undefined ? chunk : concat(gathered, chunk);
   }
   if (gathered === undefined) return { choices: [] };
-  const invalid = gathered.invalid_tool_calls?.length ? gathered.invalid_tool_calls : undefined;
-  const calls = gathered.tool_calls?.map(({ id, name, args }) => call(id, name, args));
+  const calls = (gathered.tool_calls ?? []).map(({ id, name, args }) => call(id, name, args));
+  for (const { id, name, args, error } of gathered.invalid_tool_calls ?? []) {
+    calls.push(call(id, name, args, { problem: error ?? "an invalid tool call" }));
+  }
   const spent = gathered.usage_metadata;
   return {
     choices: [
       choice(gathered.content, calls, {
-        invalid_tool_calls: invalid,
         refusal: gathered.additional_kwargs?.refusal,
         finish_reason: gathered.response_metadata?.finish_reason,
       }),

@@ -1,6 +1,6 @@
 """langchain-openai: `ChatOpenAI(...).bind_tools(...).stream(...)`, the chunks added up as LangChain's guide does.
 
-A call whose arguments cannot be read stands under `invalid_tool_calls`, where LangChain puts it; it is no tool call.
+A call that LangChain puts under `invalid_tool_calls` is reported among the calls, with what it says as `problem`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ def drive(case: Case) -> Any:
         "completion_tokens": gathered.usage_metadata["output_tokens"],
         "total_tokens": gathered.usage_metadata["total_tokens"],
     }
+    calls = [call(id=one["id"], name=one["name"], arguments=one["args"]) for one in gathered.tool_calls]
+    for one in gathered.invalid_tool_calls:
+        invalid = call(id=one["id"], name=one["name"], arguments=one["args"])
+        calls.append(invalid | {"problem": one["error"] or "an invalid tool call"})
     reported = choice(
         gathered.content,
-        [call(id=one["id"], name=one["name"], arguments=one["args"]) for one in gathered.tool_calls],
-        invalid_tool_calls=gathered.invalid_tool_calls or None,
+        calls,
         refusal=gathered.additional_kwargs.get("refusal"),
         **present(finish_reason=gathered.response_metadata.get("finish_reason")),
     )
