@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,26 @@ def test_a_client_tells_a_refused_request_as_an_error_asks_once_and_goes_on(clie
     assert {"type", "message"} == refused["error"].keys()
     assert "" != refused["error"]["type"]
     assert (function, arguments) == first_call(answered["result"])
+
+
+@pytest.mark.parametrize(
+    "client", [one for one in CLIENTS if one["dialect"] == "openai_chat"], ids=lambda one: one["name"]
+)
+def test_ids_that_a_client_makes_up_are_not_reported(client: dict[str, Any]) -> None:
+    """They are others each time, and would look as if the client read the same stream in two ways."""
+    needed(client)
+    transcript = streamkit.load("openai_chat/boston_weather")
+    nameless = re.sub(rb'"id":"[^"]+",', b"", transcript.body)
+    assert b'"id"' in transcript.body
+    assert b'"id"' not in nameless
+    without_ids = replace(transcript, body=nameless, lengths=(), times=())
+    with (
+        ReplayServer([transcript]) as server,
+        server.offer(without_ids, dialect="openai_chat") as offer,
+        running(client["command"].split()) as ask,
+    ):
+        once, twice = (ask(case_of(6, offer, transcript)) for _ in range(2))
+    assert once == twice
 
 
 @every_client
