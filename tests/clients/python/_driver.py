@@ -29,7 +29,8 @@ TIMEOUT = 20.0
 #: Clients ask for a key; the server of the cases does not.
 KEY = "no-key"
 
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"  # the server of the cases is on this machine, whatever is set here
+# The server of the cases is on this machine: no proxy leads there.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
 _QUESTION = "What is the weather like in Boston?"
 _WEATHER = {
