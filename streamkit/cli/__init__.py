@@ -20,6 +20,7 @@ from streamkit.cli.demo import demo
 from streamkit.cli.fuzz import fuzz
 from streamkit.cli.library import list_, show
 from streamkit.cli.lint import lint
+from streamkit.cli.matrix import matrix
 from streamkit.cli.mutations import mutations
 from streamkit.cli.serve import serve
 from streamkit.cli.verify import verify
@@ -49,7 +50,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, show, list_, lint, convert, verify, mutations, serve):
+for command in (demo, fuzz, show, list_, lint, convert, verify, mutations, serve, matrix):
     cli.add_command(command)
 
 

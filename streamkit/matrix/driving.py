@@ -27,7 +27,7 @@ from streamkit.matrix.rows import Row
 from streamkit.mutations.registry import Class, mutations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from streamkit.matrix.plan import Client, Plan
     from streamkit.transcript import Transcript
@@ -146,31 +146,34 @@ class _Worker:
                 if self._interrupted:
                     self.row.interrupted = True
                     return
-                own = {"process_group": 0} if sys.platform != "win32" else {}  # Ctrl-C reaches it through us alone
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - it is we ourselves
                     [sys.executable, "-c", _START, json.dumps(sys.path)],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, encoding="utf-8", **own,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, encoding="utf-8",
+                    process_group=0,  # Ctrl-C reaches it through us alone
                 )  # fmt: skip
-            process = self._process
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(self._task) + "\n")
-                process.stdin.flush()
-            for line in process.stdout:
-                self._take(json.loads(line))
-            code = process.wait()
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            process.stdout.close()
-            if self._killer is not None:
-                self._killer.cancel()
+            code = self._converse(self._process)
             self.row.interrupted |= self._interrupted
             if code and not self.row.problem and not self.row.interrupted:
                 printed.seek(0)
                 self.row.problem = _ended(code, self._at, printed.read())
         if self._listener is not None:
             self._listener(self.row.name, None)
+
+    def _converse(self, process: subprocess.Popen[str]) -> int:
+        """Give the process its task, hear it to its end, and return its exit code."""
+        asking, telling = process.stdin, process.stdout
+        if asking is None or telling is None:  # they are pipes
+            raise AssertionError("the process has no pipes")
+        with telling, suppress(BrokenPipeError), asking:  # while `asking` is open, the process knows that we are there
+            with suppress(BrokenPipeError):
+                asking.write(json.dumps(self._task) + "\n")
+                asking.flush()
+            for line in telling:
+                self._take(json.loads(line))
+            code = process.wait()
+        if self._killer is not None:
+            self._killer.cancel()
+        return code
 
     def interrupt(self) -> None:
         """Let the client end with what it has covered; the second time, at once."""

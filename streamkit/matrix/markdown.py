@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from streamkit.fuzz.mutating import OUTCOMES
 from streamkit.matrix.cells import INAPPLICABLE, UNTRIED
+from streamkit.matrix.plan import PLAIN
+from streamkit.mutations.registry import get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from streamkit.matrix.result import Matrix
-    from streamkit.matrix.rows import Row, Summed
+    from streamkit.matrix.rows import Summed
 
 __all__ = ["MARKS", "markdown"]
 
@@ -70,7 +72,7 @@ def _lines(matrix: Matrix) -> Iterator[str]:
     yield from (f"- `{MARKS[name]}` {name}: {meaning}" for name, meaning in _LEGEND.items())
     yield "- an empty cell: the mutation has nothing to do there"
     yield from ("- `S 2, = 3`: the worst first, on how many transcripts each", "")
-    yield from _table(matrix.rows)
+    yield from _table(matrix)
     yield from _findings(matrix)
     yield from _unneeded(matrix)
 
@@ -79,14 +81,14 @@ def _row(cells: Sequence[str]) -> Iterator[str]:
     yield "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
+def _table(matrix: Matrix) -> Iterator[str]:
     """Yield a line for each mutation that any client can be told apart by: what has nothing to do anywhere is not."""
-    yield from _row(("mutation", "class", *(f"`{row.name}`" for row in rows)))
-    yield from _row(["---"] * (2 + len(rows)))
-    columns = [{name: (kind, cell) for name, kind, cell in row.everything()} for row in rows]
-    names = max(columns, key=len) if columns else {}
-    for name, (kind, _) in names.items():
-        cells = [column[name][1] if name in column else None for column in columns]
+    yield from _row(("mutation", "class", *(f"`{row.name}`" for row in matrix.rows)))
+    yield from _row(["---"] * (2 + len(matrix.rows)))
+    columns = [{name: cell for name, _, cell in row.everything()} for row in matrix.rows]
+    for name in (*PLAIN, *matrix.mutations()):
+        cells = [column.get(name) for column in columns]
+        kind = "" if name in PLAIN else str(get(name).kind)
         if any(cell is not None and cell.worst.outcome != INAPPLICABLE for cell in cells):
             yield from _row((f"`{name}`", kind, *(_mark(cell) for cell in cells)))
 
@@ -101,8 +103,8 @@ def _mark(cell: Summed | None) -> str:
 
 def _findings(matrix: Matrix) -> Iterator[str]:
     yield from ("", "## Findings", "")
-    yield "What is wrong, the worst first. `client:` is the client's doing, `driver:` that of the program that drives it,"
-    yield "`ours:` streamkit's; what nobody has judged yet is marked so."
+    yield "What is wrong, the worst first. `client:` is the client's doing, `driver:` that of the program that drives"
+    yield "it, `ours:` streamkit's; what nobody has judged yet is marked so."
     before = None
     for row, name, kind, cell in matrix.findings():
         if row is not before:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,9 +29,9 @@ from streamkit.errors import UsageError
 from streamkit.mutations.registry import mutations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["JUDGEMENTS", "Client", "Plan", "nearest", "read"]
+__all__ = ["JUDGEMENTS", "PLAIN", "Client", "Plan", "nearest", "read"]
 
 #: How a note begins: whose doing a finding is.
 JUDGEMENTS = ("client", "driver", "ours")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.mutating import OUTCOMES
 from streamkit.matrix.cells import BAD
+from streamkit.mutations.registry import mutations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +59,8 @@ class Matrix:
 
     def mutations(self) -> list[str]:
         """Return the names of all mutations that the matrix applies, in the order of the catalogue."""
-        return list(max((row.asked for row in self.rows), key=len, default=[]))
+        asked = {name for row in self.rows for name in row.asked}
+        return [one.name for one in mutations() if one.name in asked]
 
     def findings(self) -> Iterator[tuple[Row, str, str, Summed]]:
         """Yield what is wrong: the row, the name, the class and the cell; the worst of each client first."""

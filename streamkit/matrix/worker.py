@@ -85,7 +85,9 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
     """
     began = time.monotonic()
     try:
-        transcripts = [load(name) for name in task["transcripts"]]  # before the folder changes: a path is seen from here
+        transcripts = [
+            load(name) for name in task["transcripts"]
+        ]  # before the folder changes: a path is seen from here
         try:
             os.chdir(task["cwd"])
         except OSError as error:
@@ -108,9 +110,10 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
 def _target(task: dict[str, Any]) -> Target:
     if not task["command"]:
         return adapt(task["target"])
-    from streamkit.fuzz import command
+    from streamkit.fuzz import command  # type: ignore[attr-defined]
 
-    return command(task["command"], cwd=task["cwd"])
+    made: Target = command(task["command"], cwd=task["cwd"])
+    return made
 
 
 def _drive(
