@@ -166,10 +166,12 @@ class Counterexample:
 
     def first_difference(self) -> tuple[str, str, str]:
         """Return where the outcomes differ first ("" for all of it), and in short what is there in each."""
-        for path, old, new in self._differences(1):
-            return path, *_sides(old, new)
         due = self.expected.value if self.oracle == "contract" and self.expected.returned else None
-        return "", due if isinstance(due, str) else self.expected.describe(), self.actual.describe()
+        told = due if isinstance(due, str) else self.expected.describe()
+        for path, old, new in self._differences(1):
+            expected, actual = _sides(old, new)
+            return path, told if isinstance(due, str) else expected, actual
+        return "", told, self.actual.describe()
 
     def _difference_lines(self) -> Iterator[str]:
         if not (self.expected.returned and self.actual.returned):

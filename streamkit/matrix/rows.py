@@ -48,9 +48,9 @@ class Summed:
         told: dict[str, Any] = self.worst.to_json()
         if self.by_transcript:
             told["counts"] = self.counts
+            told["transcripts"] = {name: cell.to_json() for name, cell in self.by_transcript.items()}
         if self.judgement:
             told["judgement"] = self.judgement
-        told["transcripts"] = {name: cell.to_json() for name, cell in self.by_transcript.items()}
         return told
 
 

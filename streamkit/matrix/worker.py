@@ -85,9 +85,7 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
     """
     began = time.monotonic()
     try:
-        transcripts = [
-            load(name) for name in task["transcripts"]
-        ]  # before the folder changes: a path is seen from here
+        transcripts = [load(name) for name in task["transcripts"]]  # before the folder changes
         try:
             os.chdir(task["cwd"])
         except OSError as error:
