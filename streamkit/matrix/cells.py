@@ -145,8 +145,8 @@ def part_of(report: Report) -> Part:
             alone.setdefault(steps[0].mutation.name, finding)
         elif steps:
             made.combined.append(_found(None, finding))
-        elif finding.found_by == "stuck" and coverage.outcomes:  # it does not say on which mutation
-            made.notes.append(finding.headline)
+        elif finding.found_by == "stuck" and coverage.mutations:  # it does not say on which mutation: on the last
+            made.mutations[list(coverage.mutations)[-1]] = Cell("hang", message=finding.headline)
         elif finding.class_ == "recorded":
             made.recorded = worse(made.recorded, _found(None, finding))
         else:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -151,7 +152,9 @@ class _Worker:
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, encoding="utf-8",
                     process_group=0,  # Ctrl-C reaches it through us alone
                 )  # fmt: skip
+            began = time.monotonic()
             code = self._converse(self._process)
+            self.row.seconds = round(time.monotonic() - began, 3)
             self.row.interrupted |= self._interrupted
             if code and not self.row.problem and not self.row.interrupted:
                 printed.seek(0)
@@ -200,7 +203,6 @@ class _Worker:
         self.row.version = word.get("version", self.row.version)
         self.row.problem = word.get("problem", self.row.problem)
         self.row.interrupted = word.get("interrupted", self.row.interrupted)
-        self.row.seconds = word.get("seconds", self.row.seconds)
 
 
 #: Finds modules as we do, without an environment variable that other programs would heed.

@@ -83,7 +83,6 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
         task: "client" (name, target, command, version), "cwd", "transcripts" (names, as seen from here) and "options".
         tell: is told "version", then "progress" and a "part" for each transcript, or the "problem" that ended it.
     """
-    began = time.monotonic()
     try:
         transcripts = [load(name) for name in task["transcripts"]]  # before the folder changes
         try:
@@ -101,8 +100,6 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
         tell({"problem": str(error)})
     except Exception as error:  # noqa: BLE001 - one client's row, and not the end of the others
         tell({"problem": f"{type(error).__name__}: {error}"})
-    finally:
-        tell({"seconds": round(time.monotonic() - began, 3)})
 
 
 def _target(task: dict[str, Any]) -> Target:
