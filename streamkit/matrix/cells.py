@@ -158,7 +158,7 @@ def part_of(report: Report) -> Part:
     if made.recorded.outcome != "same":
         made.barred, made.combined = list(coverage.outcomes), []
         return made
-    made.inapplicable = {name: why for name, why in coverage.inapplicable.items() if name not in coverage.outcomes}
+    made.inapplicable = {name: why for name, why in coverage.inapplicable.items() if name not in coverage.mutations}
     for name, outcome in coverage.outcomes.items():
         if outcome in BAD and name in alone:
             made.mutations[name] = _found(outcome, alone[name])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit.errors import UsageError
 from streamkit.fuzz.mutating import OUTCOMES
 from streamkit.matrix.cells import BAD
+from streamkit.matrix.plan import PLAIN
 
 if TYPE_CHECKING:
     from streamkit.matrix.result import Matrix
@@ -76,15 +77,15 @@ def load_matrix(path: str | Path) -> dict[str, Any]:
 
 def changes(old: dict[str, Any], new: Matrix) -> list[Change]:
     """Return the cells that were tried then and now with another outcome, in the order of the new matrix."""
-    earlier = {one["client"]: one for one in old["clients"]}
+    earlier = {one.get("client"): one for one in old["clients"]}
     found = []
     for row in new.rows:
         if row.name not in earlier:
             continue
         was = earlier[row.name]
-        before = {"recorded": was["recorded"], "cuts": was["cuts"], **was["mutations"]}
+        before = {**{name: was.get(name, {}) for name in PLAIN}, **was.get("mutations", {})}
         for name, _, cell in row.everything():
             then, now = before.get(name, {}).get("outcome"), cell.worst.outcome
             if then in OUTCOMES and now in OUTCOMES and then != now:
-                found.append(Change(row.name, name, then, now, cell.worst.token, (was["version"], row.version)))
+                found.append(Change(row.name, name, then, now, cell.worst.token, (was.get("version", ""), row.version)))
     return found

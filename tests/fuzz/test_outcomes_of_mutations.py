@@ -1,4 +1,4 @@
-"""What a campaign keeps of each mutation: the worst outcome, the case that led to it, and no more than was asked for."""
+"""What a campaign keeps of each mutation: its worst outcome, and the case that led to it."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_a_part_passes_through_json() -> None:
 
 
 def test_the_worse_of_two_cells_is_the_first_of_equals() -> None:
-    one, other = Cell("hang", token="one"), Cell("hang", token="other")
+    one, other = Cell("hang", message="one"), Cell("hang", message="other")
     assert one is worse(one, other)
     assert one is worse(Cell("crash"), one)
     assert one is worse(one, Cell("inapplicable"))

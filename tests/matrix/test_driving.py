@@ -1,4 +1,4 @@
-"""Driving: each client in a process of its own, whose end is a row with the reason; the same for any number at a time."""
+"""Driving: each client in a process of its own, and its end, however it comes, is a row with the reason."""
 
 from __future__ import annotations
 
