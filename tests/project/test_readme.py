@@ -230,7 +230,7 @@ def test_every_option_of_fuzz_is_in_its_table_and_no_other() -> None:
 
 
 def test_every_option_of_matrix_is_in_its_table_and_no_other() -> None:
-    shown = {name for cell in rows("option of matrix") for name in re.findall(r"--[a-z-]+", cell)}
+    shown = {name for cell in rows("option of `matrix`") for name in re.findall(r"--[a-z-]+", cell)}
     assert options_of(cli.commands["matrix"]) - {"--debug"} == shown
 
 
