@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.judge import is_typed
 from streamkit.fuzz.mutating import OUTCOMES
+from streamkit.fuzz.protocol import EXIT, GARBAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,8 @@ INAPPLICABLE = "inapplicable"
 #: The outcomes that are wrong, from bad to worst.
 BAD = OUTCOMES[OUTCOMES.index("error") :]
 _ORDER = (UNTRIED, INAPPLICABLE, *OUTCOMES)
+#: What the program that drives a client did instead of answering; as an outcome it is a crash.
+_FAULTS = {EXIT: "exit", GARBAGE: "garbage"}
 _MOST = 200  # characters of an error's text
 
 
@@ -55,6 +58,11 @@ class Cell:
     def told(self) -> str:
         """The outcome in a few words, with the error's class."""
         return f"{self.outcome} ({self.error})" if self.error else self.outcome
+
+    @property
+    def kind(self) -> str:
+        """The outcome; "exit" where the program that drives the client ended, "garbage" where it gave no answer."""
+        return _FAULTS.get(self.error, self.outcome) if self.outcome == "crash" else self.outcome
 
     def to_json(self) -> dict[str, str]:
         """Return what the cell holds."""

@@ -49,6 +49,7 @@ class Choice:
         classes: the only classes of mutations; all where empty.
         mutations: the only mutations; all of the classes where empty.
         jobs: clients that are driven at a time.
+        workers: processes of a command that answer side by side; None for the number of processors, at most 4.
     """
 
     clients: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Choice:
     classes: tuple[str, ...] = ()
     mutations: tuple[str, ...] = ()
     jobs: int = 1
+    workers: int | None = None
 
     def asked(self, returns: str = "message") -> list[str]:
         """Return the names of the mutations that are applied.
@@ -127,6 +129,7 @@ class _Worker:
         options = Options(
             plan.seed, plan.max_examples, client.returns, client.time_limit or plan.time_limit,
             max_single_cuts=plan.max_single_cuts, only=tuple(self.row.asked), combine=False,
+            workers=choice.workers,
         )  # fmt: skip
         self._task = {
             "target": client.target,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamkit.fuzz.mutating import OUTCOMES
@@ -23,6 +25,8 @@ MARKS = {
     "typed error": "t",
     "error": "E",
     "crash": "C",
+    "exit": "X",
+    "garbage": "G",
     "hang": "H",
     "silent difference": "S",
     INAPPLICABLE: "",
@@ -33,6 +37,8 @@ _LEGEND = {
     "typed error": "an error that a caller can expect, where one is right",
     "error": "such an error where a result was due",
     "crash": "an error that is a slip of the client, such as KeyError",
+    "exit": "the program that drives the client ended; counted as a crash",
+    "garbage": "that program wrote something that is no answer; counted as a crash",
     "hang": "no result within the time limit",
     "silent difference": "another result, and no error",
     UNTRIED: "not tried, or the transcript is wrong as recorded",
@@ -96,9 +102,10 @@ def _table(matrix: Matrix) -> Iterator[str]:
 def _mark(cell: Summed | None) -> str:
     if cell is None:
         return MARKS[UNTRIED]
-    if len(cell.counts) < 2:
-        return MARKS[cell.worst.outcome]
-    return ", ".join(f"{MARKS[name]} {count}" for name, count in cell.counts.items())
+    kinds = Counter(one.kind for one in cell.by_transcript.values())
+    if len(kinds) < 2:
+        return MARKS[cell.worst.kind]
+    return ", ".join(f"{mark} {kinds[name]}" for name, mark in reversed(MARKS.items()) if kinds[name])
 
 
 def _findings(matrix: Matrix) -> Iterator[str]:
@@ -110,8 +117,8 @@ def _findings(matrix: Matrix) -> Iterator[str]:
         if row is not before:
             before = row
             yield from ("", f"### `{row.name}` {row.version}".rstrip(), "")
-            yield f"To repeat one: `{row.rerun('TOKEN')}`"
-            yield ""
+            place = "" if row.client.cwd == Path() else f", in `{row.client.cwd.as_posix()}`"
+            yield from (f"To repeat one{place}: `{row.rerun('TOKEN')}`", "")
         worst = cell.worst
         yield f"- `{name}` ({kind}): {worst.told}; {_code(_differs(cell))}; `{worst.token}`"
         yield f"  - {cell.judgement or '**not judged**'}"

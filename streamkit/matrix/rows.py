@@ -143,6 +143,7 @@ class Row:
         client = self.client
         what = f"--command {quote(client.command)}" if client.command else client.target
         options = "" if client.returns == "message" else f" --returns {client.returns}"
+        options += "" if client.time_limit in (None, 10) else f" --time-limit {client.time_limit:g}"
         return f"streamkit fuzz {what}{options} --replay {quote(token)}"
 
     def to_json(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.cassettes import load
 from streamkit.errors import StreamkitError
-from streamkit.fuzz import Options, Target, adapt, fuzz
+from streamkit.fuzz import Options, Target, adapt, command, fuzz
 from streamkit.matrix.cells import part_of
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ def work(task: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
 def _target(task: dict[str, Any]) -> Target:
     if not task["command"]:
         return adapt(task["target"])
-    from streamkit.fuzz import command  # type: ignore[attr-defined]
-
-    made: Target = command(task["command"], cwd=task["cwd"])
-    return made
+    return command(task["command"], cwd=task["cwd"])
 
 
 def _drive(
