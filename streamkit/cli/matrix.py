@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,6 +65,10 @@ _FAILING = ("error", "crash", "hang", "silent difference")
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Clients that are driven at a time."
 )
 @click.option(
+    "--workers", type=click.IntRange(min=1), default=None,
+    help="Processes of each command that answer side by side.  [default: one a processor, at most 4]",
+)  # fmt: skip
+@click.option(
     "--json", "json_file", metavar="FILE", default=None, help="Write all of it as JSON; - is standard output."
 )
 @click.option(
@@ -86,6 +91,7 @@ def matrix(
     classes: tuple[str, ...],
     only: tuple[str, ...],
     jobs: int,
+    workers: int | None,
     json_file: str | None,
     markdown_file: str | None,
     baseline: str | None,
@@ -115,7 +121,7 @@ def matrix(
     plan = replace(read(file), **{name: value for name, value in plain.items() if value is not None})
     began = time.monotonic()
     with _progress(len(plan.only(clients))) as listener:
-        rows = drive(plan, Choice(clients, transcripts, classes, only, jobs), listener)
+        rows = drive(plan, Choice(clients, transcripts, classes, only, jobs, workers), listener)
     day = (date if date is not None else dt.datetime.now(dt.UTC)).date().isoformat()
     made = Matrix(plan, rows, day, time.monotonic() - began)
     changed = changes(old, made) if old is not None else None
@@ -164,7 +170,8 @@ def _print(out: Console, made: Matrix, changed: list[Change] | None, markdown_fi
     if len(findings) <= _IN_FULL:
         for row, name, _, cell in findings:
             out.print(Text(f"{row.name}: {name}: {cell.worst.told}: {cell.judgement or 'not judged'}", style="red"))
-            out.print(Text(f"  run again:  {row.rerun(cell.worst.token)}", style="cyan"))
+            place = "" if row.client.cwd == Path() else f"cd {quote(str(row.client.cwd))} && "
+            out.print(Text(f"  run again:  {place}{row.rerun(cell.worst.token)}", style="cyan"))
     if changed is not None:
         for change in changed:
             out.print(Text(str(change), style="red" if change.broken else "green" if change.mended else "yellow"))
