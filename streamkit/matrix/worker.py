@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "work"]
 
 _VERSION_SECONDS = 60  # a JVM may have to start
+_GRACE = 5  # seconds to end after the parent has gone
 _EVERY = 0.1  # seconds between two words about the progress
 
 
@@ -71,6 +72,8 @@ def _end_with_parent(descriptor: int) -> None:
     with suppress(OSError):
         while os.read(descriptor, 1024):
             pass
+    os.kill(os.getpid(), signal.SIGINT)  # so that the client's drivers, in groups of their own, are ended too
+    time.sleep(_GRACE)
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
