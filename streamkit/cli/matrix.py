@@ -58,6 +58,10 @@ _FAILING = ("error", "crash", "hang", "silent difference")
     help="Deliveries drawn for each transcript.  [default: 0]",
 )  # fmt: skip
 @click.option(
+    "--max-variants", type=click.IntRange(min=1), default=None,
+    help="Variants of each mutation that are tried.  [default: 12, fewer for a large transcript]",
+)  # fmt: skip
+@click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), default=None, metavar="SECONDS",
     help="For one delivery; what a client says in the file goes before it.  [default: 10]",
 )  # fmt: skip

@@ -217,7 +217,7 @@ class Mutator:
 
     def _singles(self, usable: list[Mutation]) -> Iterator[Failure]:
         affordable = max(len(usable), _BYTES // max(1, len(self.transcript.body)))
-        variants = max(1, min(_VARIANTS, affordable // max(1, len(usable))))
+        variants = max(1, min(self.options.max_variants or _VARIANTS, affordable // max(1, len(usable))))
         done = 0
         steps = [
             (one, step)

@@ -39,6 +39,8 @@ class Options:
         framing: how HTTP tells the end of the body to a command or a client: "chunked", with an HTTP chunk for each
             chunk of a delivery, "length" or "close".
         combine: also apply several mutations at once.
+        max_variants: the most variants of each mutation to apply by itself; None for 12. Fewer where the transcript is
+            large.
     """
 
     seed: int = 0
@@ -56,6 +58,7 @@ class Options:
     workers: int | None = None
     framing: str = "chunked"
     combine: bool = True
+    max_variants: int | None = None
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
@@ -68,6 +71,8 @@ class Options:
             raise UsageError("time_limit and max_time are seconds above 0")
         if not self.mutations and (self.dialects or self.faults or self.only):
             raise UsageError("mutations are switched off, and some are asked for by class or name")
+        if self.max_variants is not None and self.max_variants < 1:
+            raise UsageError(f"max_variants is {self.max_variants}: give 1 or more")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"workers is {self.workers}: give 1 or more")
         if self.framing not in ("chunked", "length", "close"):

@@ -129,6 +129,7 @@ class _Worker:
         options = Options(
             plan.seed, plan.max_examples, client.returns, client.time_limit or plan.time_limit,
             max_single_cuts=plan.max_single_cuts, only=tuple(self.row.asked), combine=False,
+            max_variants=plan.max_variants,
             workers=choice.workers,
         )  # fmt: skip
         self._task = {

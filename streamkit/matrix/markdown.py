@@ -128,8 +128,11 @@ def _findings(matrix: Matrix) -> Iterator[str]:
 
 def _differs(cell: Summed) -> str:
     worst = cell.worst
-    at = f"{worst.at}: " if worst.at else ""
-    return f"{at}expected {_short(worst.expected)}, actual {_short(worst.actual or worst.message)}"
+    if worst.at:
+        return f"{worst.at}: expected {_short(worst.expected)}, actual {_short(worst.actual)}"
+    if worst.outcome == "silent difference" and worst.message:
+        return _short(worst.message)
+    return f"expected {_short(worst.expected)}, actual {_short(worst.actual or worst.message)}"
 
 
 def _code(text: str) -> str:

@@ -79,6 +79,7 @@ class Plan:
         seed: of what Hypothesis draws.
         max_single_cuts: single cuts tried on each transcript; a sample of all there are.
         max_examples: deliveries drawn for each transcript.
+        max_variants: variants of each mutation that are tried; the first one alone where 1.
         time_limit: seconds that one delivery may take.
     """
 
@@ -88,6 +89,7 @@ class Plan:
     seed: int = 0
     max_single_cuts: int = 64
     max_examples: int = 0
+    max_variants: int = 12
     time_limit: float = 10.0
 
     def only(self, names: Sequence[str]) -> tuple[Client, ...]:
@@ -139,6 +141,7 @@ def read(path: str | Path) -> Plan:
         table.take("seed", _whole, 0),
         table.take("max_single_cuts", _whole, Plan.max_single_cuts),
         table.take("max_examples", _whole, 0),
+        table.take("max_variants", _count, Plan.max_variants),
         table.take("time_limit", _seconds, Plan.time_limit),
     )
     table.finish()
@@ -249,6 +252,12 @@ def _version(value: Any) -> str | tuple[str, ...]:
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError(f"write a whole number from 0 on in place of {value!r}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**31:
+        raise ValueError(f"write a whole number from 1 on in place of {value!r}")
     return value
 
 

@@ -83,6 +83,7 @@ class Matrix:
             "seed": self.plan.seed,
             "max_single_cuts": self.plan.max_single_cuts,
             "max_examples": self.plan.max_examples,
+            "max_variants": self.plan.max_variants,
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),
             "clients": [row.to_json() for row in self.rows],

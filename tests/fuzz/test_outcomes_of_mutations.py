@@ -42,6 +42,13 @@ def test_what_is_only_slow_is_no_hang() -> None:
     assert {"bom": "same"} == report.coverage[0].outcomes
 
 
+def test_no_more_variants_of_a_mutation_are_applied_than_was_asked_for() -> None:
+    def applied(**more: Any) -> int:
+        return fuzz(chat_right.buffering, BOSTON, options=options("truncate", **more)).coverage[0].mutations["truncate"]
+
+    assert [10, 1, 3] == [applied(), applied(max_variants=1), applied(max_variants=3)]
+
+
 def test_several_mutations_at_once_are_applied_unless_that_is_declined() -> None:
     def phases(*, combine: bool) -> set[str]:
         chosen = Options(max_examples=2, max_single_cuts=0, only=("bom", "comments"), combine=combine)

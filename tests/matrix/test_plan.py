@@ -15,6 +15,7 @@ transcripts = ["openai_chat/boston_weather", "recorded/own.sse"]
 seed = 7
 max_single_cuts = 10
 max_examples = 3
+max_variants = 2
 time_limit = 2
 
 [[client]]
@@ -68,7 +69,7 @@ def test_a_file_is_read_whole_with_paths_relative_to_it(tmp_path: Path) -> None:
         ),
     )  # fmt: skip
     transcripts = ("openai_chat/boston_weather", str(tmp_path / "recorded" / "own.sse"))
-    assert Plan("Two clients", clients, transcripts, 7, 10, 3, 2.0) == plan
+    assert Plan("Two clients", clients, transcripts, 7, 10, 3, 2, 2.0) == plan
 
 
 def test_what_a_file_leaves_out_has_a_default(tmp_path: Path) -> None:
@@ -99,6 +100,7 @@ def test_what_a_file_leaves_out_has_a_default(tmp_path: Path) -> None:
             LEAST + "[client.notes]\nbomm = 'client: x'",
             "client one: notes: no mutation named 'bomm'; did you mean 'bom",
         ),
+        ("max_variants = 0\n" + LEAST, "max_variants: write a whole number from 1 on in place of 0"),
         (LEAST + "[client.notes]\nbom = 'lost'", "client one: notes: bom: say whose doing it is: write one of"),
         (LEAST + "[client.notes]\nbom = 'ours:'", "client one: notes: bom: say whose doing it is: write one of"),
     ],
