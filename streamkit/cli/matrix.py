@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["matrix"]
 
 _IN_FULL = 12  # findings that are shown; of more, where they can be read
-_FAILING = ("error", "crash", "hang", "silent difference")
+_FAILING = {"error": "error", "crash": "crash", "hang": "hang", "silent": "silent difference"}
 
 
 @click.command()
@@ -119,6 +119,8 @@ def matrix(
     for path in (json_file, markdown_file):
         if path is not None:
             check_writable(path)
+    if json_file == markdown_file == "-":
+        raise click.UsageError("--json and --markdown cannot both be standard output: name a file for one of them")
     if fail_on == "worse" and baseline is None:
         raise click.UsageError("--fail-on worse needs a --baseline to be worse than")
     old = load_matrix(baseline) if baseline is not None else None
@@ -145,7 +147,7 @@ def _exit_code(made: Matrix, changed: list[Change], fail_on: str | None) -> int:
 
     if fail_on == "worse" and any(one.broken for one in changed):
         return 1
-    if fail_on in OUTCOMES and OUTCOMES.index(made.worst()) >= OUTCOMES.index(fail_on):
+    if fail_on in _FAILING and OUTCOMES.index(made.worst()) >= OUTCOMES.index(_FAILING[fail_on]):
         return 1
     return 130 if made.interrupted else 2 if made.problems else 0
 

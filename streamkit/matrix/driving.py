@@ -60,7 +60,7 @@ class Choice:
     workers: int | None = None
 
     def asked(self, returns: str = "message") -> list[str]:
-        """Return the names of the mutations that are applied.
+        """Return the names of the mutations that are applied; none where none is meant for what a client returns.
 
         Raises:
             UsageError: one is not in the catalogue, or none is of the classes.
@@ -68,7 +68,7 @@ class Choice:
         named = [one.name for one in chosen(Options(only=self.mutations, dialects=True, faults=True, returns=returns))]
         of_class = {one.name for one in mutations(classes=self.classes or list(Class))}
         found = [name for name in named if name in of_class]
-        if not found:
+        if not found and not any(name in of_class for name in self.mutations):
             raise UsageError(f"none of the mutations named is of the class {' or '.join(self.classes)}")
         return found
 
@@ -128,9 +128,8 @@ class _Worker:
         self._at = ""
         options = Options(
             plan.seed, plan.max_examples, client.returns, client.time_limit or plan.time_limit,
-            max_single_cuts=plan.max_single_cuts, only=tuple(self.row.asked), combine=False,
-            max_variants=plan.max_variants,
-            workers=choice.workers,
+            max_single_cuts=plan.max_single_cuts, max_variants=plan.max_variants, workers=choice.workers,
+            only=tuple(self.row.asked), mutations=bool(self.row.asked), combine=False,
         )  # fmt: skip
         self._task = {
             "target": client.target,

@@ -173,6 +173,7 @@ def test_only_the_clients_transcripts_and_classes_that_are_named_are_driven() ->
         (("file.toml", "--transcript", "openai_chat/boston"), "client right: no transcript named"),
         (("file.toml", "--json", "no/such.json"), "cannot write no/such.json: there is no folder no"),
         (("file.toml", "--fail-on", "worse"), "--fail-on worse needs a --baseline to be worse than"),
+        (("file.toml", "--json", "-", "--markdown", "-"), "--json and --markdown cannot both be standard output"),
         (("file.toml", "--baseline", "none.json"), "cannot read none.json"),
     ],
 )
@@ -191,7 +192,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_driven(
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("fail_on", "client", "code"),
-    [("silent difference", "no mark", 1), ("error", "no mark", 1), ("error", "right", 0)],
+    [("silent", "no mark", 1), ("error", "no mark", 1), ("error", "right", 0)],
 )
 def test_a_matrix_fails_on_what_it_is_asked_to_fail_on(fail_on: str, client: str, code: int) -> None:
     assert code == run("file.toml", *FEW, "--client", client, "--fail-on", fail_on)

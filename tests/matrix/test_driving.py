@@ -199,6 +199,14 @@ def test_only_some_cells_are_made_where_classes_or_mutations_are_named() -> None
         Choice(mutations=("bomm",)).asked()
 
 
+def test_a_client_for_which_none_of_the_mutations_is_meant_gets_none(folder: Path) -> None:
+    """A fault is not meant for what returns events."""
+    events = Client("events", target="own_parsers:right", cwd=folder, returns="events")
+    (row,) = drive(Plan("one", (events,), (BOSTON,), max_single_cuts=4), Choice(mutations=("truncate",)))
+    assert ([], {}) == (row.asked, row.parts[0].mutations)
+    assert "same" == row.cuts().worst.outcome
+
+
 def test_a_mutation_of_another_dialect_is_inapplicable_and_one_that_was_not_reached_is_not_tried(folder: Path) -> None:
     (row,) = drive(plan_of(folder, "right"), Choice(mutations=("gemini_cut", "collapse_index", "bom")))
     assert "it knows gemini" == row.mutation("gemini_cut").worst.message
