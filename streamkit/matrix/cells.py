@@ -86,6 +86,7 @@ class Part:
 
     Attributes:
         transcript: its name.
+        dialect: that it speaks; "" where no dialect knows it.
         recorded: on the recorded delivery: does the client read the transcript at all?
         cuts: on the recorded stream, cut.
         mutations: by name. What is wrong as recorded has none: what a mutation led to there says nothing of it.
@@ -98,6 +99,7 @@ class Part:
     """
 
     transcript: str
+    dialect: str = ""
     recorded: Cell = field(default_factory=lambda: Cell(UNTRIED))
     cuts: Cell = field(default_factory=lambda: Cell(UNTRIED))
     mutations: dict[str, Cell] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class Part:
         """Return all of it."""
         return {
             "transcript": self.transcript,
+            "dialect": self.dialect,
             "recorded": self.recorded.to_json(),
             "cuts": self.cuts.to_json(),
             "mutations": {name: cell.to_json() for name, cell in self.mutations.items()},
@@ -129,6 +132,7 @@ class Part:
         read = Cell.of_json
         return cls(
             value["transcript"],
+            value["dialect"],
             read(value["recorded"]),
             read(value["cuts"]),
             {name: read(cell) for name, cell in value["mutations"].items()},
@@ -141,10 +145,10 @@ class Part:
         )
 
 
-def part_of(report: Report) -> Part:
-    """Return what a campaign over one transcript has found."""
+def part_of(report: Report, dialect: str = "") -> Part:
+    """Return what a campaign over one transcript, which speaks that dialect, has found."""
     coverage = report.coverage[0]
-    made = Part(coverage.transcript, cases=report.cases, cuts_tried=(coverage.swept, coverage.sweepable))
+    made = Part(coverage.transcript, dialect, cases=report.cases, cuts_tried=(coverage.swept, coverage.sweepable))
     made.notes = [*coverage.notes, *report.notes]
     alone: dict[str, Counterexample] = {}
     for finding in report.findings:

@@ -104,8 +104,8 @@ class Row:
             return Summed(Cell(UNTRIED, message=_BARRED))
         if reasons:
             return Summed(Cell(INAPPLICABLE, message=reasons[0]))
-        known, spoken = get(name).dialects, self.client.dialect
-        if known and spoken and spoken not in known:
+        known = get(name).dialects
+        if known and not any(part.dialect in known for part in self.parts):
             return Summed(Cell(INAPPLICABLE, message=f"it knows {', '.join(known)}"))
         return Summed(Cell(UNTRIED))
 

@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from streamkit import dialects
 from streamkit.cassettes import load
 from streamkit.errors import StreamkitError
 from streamkit.fuzz import Options, Target, adapt, command, fuzz
@@ -116,6 +117,8 @@ def _drive(
 ) -> bool:  # fmt: skip
     """Tell what one campaign finds; False where it was the last."""
     last = 0.0
+    spoken = dialects.detect(transcript)
+    dialect = spoken.name if spoken is not None else ""
 
     def listen(progress: Progress) -> None:
         nonlocal last
@@ -125,13 +128,13 @@ def _drive(
 
     def stuck(report: Report) -> None:
         """The target can only be stopped together with the process."""
-        tell({"part": part_of(report).to_json()})
+        tell({"part": part_of(report, dialect).to_json()})
         tell({"problem": f"it hung for good on {transcript.name} and could not be stopped: the rest was not tried"})
         os._exit(0)
 
     tell({"progress": [transcript.name, "starting", 0, 0]})
     report = fuzz(target, [transcript], options=options, listener=listen, stuck=stuck)
-    tell({"part": part_of(report).to_json()})
+    tell({"part": part_of(report, dialect).to_json()})
     if report.interrupted:
         tell({"interrupted": True})
     return not report.interrupted

@@ -27,8 +27,18 @@ def row(name: str = "one", **cells: Cell) -> Row:
     """Return the row of a client on two transcripts, the same on both but for the first's cells that are given."""
     client = Client(name, target="package:parse", dialect="openai_chat", notes=NOTES)
     parts = [
-        Part("first", SAME, SAME, {"bom": SAME, "comments": SAME, **cells}, cases=10, cuts_tried=(8, 99)),
-        Part("second", SAME, SAME, {"bom": SAME}, {"collapse_index": "no choice has 2 tool calls"}, cases=5),
+        Part(
+            "first", "openai_chat", SAME, SAME, {"bom": SAME, "comments": SAME, **cells}, cases=10, cuts_tried=(8, 99)
+        ),
+        Part(
+            "second",
+            "openai_chat",
+            SAME,
+            SAME,
+            {"bom": SAME},
+            {"collapse_index": "no choice has 2 tool calls"},
+            cases=5,
+        ),
     ]
     return Row(client, ASKED, "1.2.3", parts, seconds=1.0)
 
