@@ -207,8 +207,10 @@ def test_a_client_for_which_none_of_the_mutations_is_meant_gets_none(folder: Pat
     assert "same" == row.cuts().worst.outcome
 
 
-def test_a_mutation_of_another_dialect_is_inapplicable_and_one_that_was_not_reached_is_not_tried(folder: Path) -> None:
-    (row,) = drive(plan_of(folder, "right"), Choice(mutations=("gemini_cut", "collapse_index", "bom")))
+def test_a_mutation_of_a_dialect_that_no_transcript_speaks_is_inapplicable(folder: Path) -> None:
+    client = Client("right", target="own_parsers:right", cwd=folder)
+    choice = Choice(mutations=("gemini_cut", "collapse_index", "bom"))
+    (row,) = drive(Plan("one", (client,), (BOSTON,), max_single_cuts=4), choice)
     assert "it knows gemini" == row.mutation("gemini_cut").worst.message
     assert ["inapplicable"] * 2 == [row.mutation(name).worst.outcome for name in ("gemini_cut", "collapse_index")]
     assert "same" == row.mutation("bom").worst.outcome
