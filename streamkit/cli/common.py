@@ -30,6 +30,7 @@ __all__ = [
     "keep_hypothesis_out_of_here",
     "print_finding",
     "write_json",
+    "write_text",
 ]
 
 
@@ -101,7 +102,11 @@ def check_writable(path: str) -> None:
 
 def write_json(path: str, value: Any) -> None:
     """Write JSON whole or not at all. "-" is standard output."""
-    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text whole or not at all. "-" is standard output."""
     if path == "-":
         click.echo(text, nl=False)
         return

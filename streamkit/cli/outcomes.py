@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz import Report
 
-__all__ = ["print_outcomes"]
+__all__ = ["STYLES", "print_outcomes"]
 
-_STYLES = {
+#: How the name of each outcome is shown in a terminal.
+STYLES = {
     "same": "green",
     "typed error": "cyan",
     "error": "yellow",
@@ -45,14 +46,15 @@ def print_outcomes(out: Console, reports: Sequence[Report]) -> None:
         if any(word != "-" for word in told):
             rows.append((one.name, str(one.kind), told))
     for name, kind, told in rows:
-        table.add_row(name, kind, *(Text(word, style=_STYLES.get(word, "")) for word in told))
+        table.add_row(name, kind, *(Text(word, style=STYLES.get(word, "")) for word in told))
     out.width = 50 + sum(max(20, len(report.target)) for report in reports)
     out.print(table, soft_wrap=False)
 
 
 def _of_cuts(report: Report) -> str:
+    from streamkit.matrix.cells import outcome_of
+
     worst = [finding for finding in report.findings if not finding.case.steps and finding.class_ == "preserving"]
     if not worst:
         return "same"
-    actual = worst[0].actual
-    return "hang" if actual.hung else "error" if actual.error else "silent difference"
+    return outcome_of(worst[0].actual)

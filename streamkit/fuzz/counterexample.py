@@ -164,12 +164,21 @@ class Counterexample:
         out.append(f"run again: {self.rerun}")
         return "\n".join(out)
 
+    def first_difference(self) -> tuple[str, str, str]:
+        """Return where the outcomes differ first ("" for all of it), and in short what is there in each."""
+        due = self.expected.value if self.oracle == "contract" and self.expected.returned else None
+        told = due if isinstance(due, str) else self.expected.describe()
+        for path, old, new in self._differences(1):
+            expected, actual = _sides(old, new)
+            return path, told if isinstance(due, str) else expected, actual
+        return "", told, self.actual.describe()
+
     def _difference_lines(self) -> Iterator[str]:
         if not (self.expected.returned and self.actual.returned):
             at = f" (raised at {self.actual.where})" if self.actual.where else ""
-            due = self.expected.value if self.oracle == "contract" and self.expected.returned else None
-            yield f"expected    {due if isinstance(due, str) else self.expected.describe()}"
-            yield f"actual      {self.actual.describe()}{at}"
+            _, expected, actual = self.first_difference()
+            yield f"expected    {expected}"
+            yield f"actual      {actual}{at}"
             return
         listed = list(self._differences(_MAX_DIFFERENCES + 1))
         for path, old, new in listed[:_MAX_DIFFERENCES]:

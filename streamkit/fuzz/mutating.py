@@ -107,6 +107,7 @@ class Mutator:
         self.failed: set[str] = set()
         self.applied: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
+        self.examples: dict[str, tuple[Case, Outcome]] = {}
         self.inapplicable: dict[str, str] = {}
         self.patient = False
         self.hung = False
@@ -151,8 +152,8 @@ class Mutator:
             plain = self.way(body)
             if cuts != plain:
                 verdict = differs(self.run(plain.chunks(body), self.patient), outcome)
-        if len(steps) == 1:
-            self._note(steps[0].mutation.name, outcome, verdict)
+        if len(steps) == 1 and (self.patient or not outcome.hung):  # it may only be slow, and is waited for once more
+            self._note(Case(self.transcript, cuts, steps), outcome, verdict)
         return verdict
 
     def _deliveries(self, steps: tuple[Step, ...], ways: Iterable[Fragmentation | None]) -> Iterator[list[bytes]]:
@@ -170,14 +171,18 @@ class Mutator:
             if self.steady and cuts != plain:
                 yield plain.chunks(body)
 
-    def _note(self, name: str, outcome: Outcome, verdict: Wrong | None) -> None:
-        """Keep the worst that a mutation has led to."""
+    def _note(self, case: Case, outcome: Outcome, verdict: Wrong | None) -> None:
+        """Keep the worst that a mutation has led to, and the first case that led to it."""
+        name = case.steps[0].mutation.name
         said = "same" if verdict is None and outcome.returned else "typed error"
         if verdict is not None:
             said = "hang" if outcome.hung else "crash" if outcome.error else "silent difference"
         if said == "crash" and is_typed(outcome):
             said = "error"  # of its own kind, but where none is right
-        self.outcomes[name] = max(self.outcomes.get(name, "same"), said, key=OUTCOMES.index)
+        before = self.outcomes.setdefault(name, "same")
+        if OUTCOMES.index(said) > OUTCOMES.index(before):
+            self.outcomes[name] = said
+            self.examples[name] = case, outcome
 
     # -- phases
 
@@ -194,6 +199,8 @@ class Mutator:
             return
         usable = self.usable()
         yield from self._singles(usable)
+        if not self.options.combine:
+            return
         whole = [one for one in usable if one.name in self.applied and one.name not in self.failed]
         yield from self._pairs(whole)
         yield from self._mixes(whole)
@@ -210,7 +217,7 @@ class Mutator:
 
     def _singles(self, usable: list[Mutation]) -> Iterator[Failure]:
         affordable = max(len(usable), _BYTES // max(1, len(self.transcript.body)))
-        variants = max(1, min(_VARIANTS, affordable // max(1, len(usable))))
+        variants = max(1, min(self.options.max_variants or _VARIANTS, affordable // max(1, len(usable))))
         done = 0
         steps = [
             (one, step)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from streamkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from streamkit.case import Case
     from streamkit.fuzz.counterexample import Counterexample
+    from streamkit.fuzz.mutating import Mutator
+    from streamkit.fuzz.outcome import Outcome
 
 __all__ = ["Coverage", "Options", "Progress", "Report"]
 
@@ -35,6 +38,9 @@ class Options:
             What runs in this process makes one delivery at a time. The report is the same for any number.
         framing: how HTTP tells the end of the body to a command or a client: "chunked", with an HTTP chunk for each
             chunk of a delivery, "length" or "close".
+        combine: also apply several mutations at once.
+        max_variants: the most variants of each mutation to apply by itself; None for 12. Fewer where the transcript is
+            large.
     """
 
     seed: int = 0
@@ -51,6 +57,8 @@ class Options:
     mutations: bool = True
     workers: int | None = None
     framing: str = "chunked"
+    combine: bool = True
+    max_variants: int | None = None
 
     def __post_init__(self) -> None:
         if self.returns not in ("message", "events"):
@@ -63,6 +71,8 @@ class Options:
             raise UsageError("time_limit and max_time are seconds above 0")
         if not self.mutations and (self.dialects or self.faults or self.only):
             raise UsageError("mutations are switched off, and some are asked for by class or name")
+        if self.max_variants is not None and self.max_variants < 1:
+            raise UsageError(f"max_variants is {self.max_variants}: give 1 or more")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"workers is {self.workers}: give 1 or more")
         if self.framing not in ("chunked", "length", "close"):
@@ -95,6 +105,7 @@ class Coverage:
         mutations: how often each mutation was applied.
         inapplicable: why other mutations had nothing to do.
         outcomes: the worst that each mutation by itself has led to.
+        examples: the first case that led to it, and what the target did on it; not for what is the same.
     """
 
     transcript: str
@@ -106,6 +117,12 @@ class Coverage:
     mutations: dict[str, int] = field(default_factory=dict)
     inapplicable: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
+    examples: dict[str, tuple[Case, Outcome]] = field(default_factory=dict)
+
+    def take(self, mutator: Mutator) -> None:
+        """Hold what a mutator tries, as far as it has come."""
+        self.mutations, self.inapplicable = mutator.applied, mutator.inapplicable
+        self.outcomes, self.examples = mutator.outcomes, mutator.examples
 
     def to_json(self) -> dict[str, Any]:
         """Return the coverage for the result JSON."""

@@ -287,6 +287,7 @@ class Search:
             self.transcript, judge, self._deliver, self.options, self.tell,
             steady=steady, ahead=Ahead(self.runner, self._quick),
         )  # fmt: skip
+        self.coverage.take(mutator)  # now, so that an interrupted search has told what it tried
         for failure in mutator.search():
             again = self.outcome(self.transcript.recorded)
             if not again.same_as(self.baseline):  # something leaked, and no mutation is to blame for it
@@ -295,9 +296,6 @@ class Search:
             self.report.findings.append(failure.counterexample(self.runner, self.options))
         if mutator.gave_up:
             self.coverage.notes.append("the target hung on many mutations: the rest of them was not tried")
-        self.coverage.mutations = dict(mutator.applied)
-        self.coverage.inapplicable = dict(mutator.inapplicable)
-        self.coverage.outcomes = dict(mutator.outcomes)
         if self.reference is None and mutator.applied:
             self.coverage.notes.append("no dialect of streamkit knows this transcript: its meaning was not judged")
 

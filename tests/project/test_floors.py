@@ -31,6 +31,7 @@ ROOMS = {
     "fuzz": (4, 4),
     "conformance": (5, 0),
     "examples": (5, 0),
+    "matrix": (5, 1),
     "cli": (6, 0),
     "pytest_cassettes": (6, 0),
     "pytest_servers": (6, 1),

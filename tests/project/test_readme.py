@@ -26,6 +26,8 @@ import pytest
 from skhelpers.server import Answer, StreamServer
 
 from streamkit.cli import cli
+from streamkit.errors import UsageError
+from streamkit.matrix import read
 from streamkit.server import How
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,6 +160,18 @@ def test_the_output_shown_is_what_the_command_prints(block: Block, tmp_path: Pat
     assert shown == done.stdout.splitlines()[: len(shown)]
 
 
+@of_kind("matrix")
+def test_the_matrix_shown_is_what_the_command_prints_for_the_file_shown(block: Block, tmp_path: Path) -> None:
+    (file,) = (one for one in blocks(README) if one.kind == "file")
+    (tmp_path / file.argument).write_text(file.text, "utf-8")
+    program, *arguments = shlex.split(block.argument)
+    assert file.argument in arguments
+    done = run([sys.executable, "-m", program, *arguments], tmp_path)
+    assert (0, "") == (done.returncode, done.stderr)
+    shown = block.text.splitlines()
+    assert shown == done.stdout.splitlines()[: len(shown)]
+
+
 def test_there_are_two_set_up_commands_and_each_stands_alone() -> None:
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert 2 == len(commands)
@@ -215,7 +229,27 @@ def test_every_option_of_fuzz_is_in_its_table_and_no_other() -> None:
     assert options_of(cli.commands["fuzz"]) == shown
 
 
-@pytest.mark.parametrize("name", sorted(set(cli.commands) - {"fuzz"}))
+def test_every_option_of_matrix_is_in_its_table_and_no_other() -> None:
+    shown = {name for cell in rows("option of `matrix`") for name in re.findall(r"--[a-z-]+", cell)}
+    assert options_of(cli.commands["matrix"]) - {"--debug"} == shown
+
+
+def test_every_key_of_the_file_of_a_matrix_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    """What the file may hold is asked of what reads it: it lists the keys where it knows no near one."""
+    shown = {name for cell in rows("key of the file") for name in re.findall(r"`(\w+)`", cell)}
+    known: set[str] = set()
+    for text in (
+        "zzzzzz = 1\n[[client]]\nname = 'a'\ntarget = 'a:b'",
+        "[[client]]\nname = 'a'\ntarget = 'a:b'\nzzzzzz = 1",
+    ):
+        (tmp_path / "file.toml").write_text(text, "utf-8")
+        with pytest.raises(UsageError) as caught:
+            read(tmp_path / "file.toml")
+        known |= set(str(caught.value).partition("there are: ")[2].split(", "))
+    assert known - {"client", "notes"} == shown
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.commands) - {"fuzz", "matrix"}))
 def test_every_option_of_another_command_is_in_its_row(name: str) -> None:
     (row,) = (line for cell, line in rows("command").items() if cell.startswith(f"`streamkit {name}"))
     everywhere = {"--debug"}  # the table of fuzz explains it
