@@ -83,6 +83,7 @@ class Exchange:
         self._dialect = dialect
         self._recording = recording
         self._gone_at: float | None = None
+        self._given_up = False
         self._over = asyncio.Event()
         self._plain = False
         self.passed = Passed()
@@ -139,7 +140,8 @@ class Exchange:
                 link.close()
                 self.link = None
                 # A server may close an idle connection at the moment at which we use it again: that is no answer.
-                if link.used and not self._left() and isinstance(error, ConnectionError | EOFError):
+                nothing = isinstance(error, ConnectionError | EOFError) and link.passing.untouched
+                if link.used and nothing and not self._left():
                     continue
                 return self._upstream.unanswered(error)
             return part
@@ -159,6 +161,8 @@ class Exchange:
                 if part.over:
                     break
                 part = await self.link.read()
+                if self._given_up:  # so what ended here was ended by us
+                    raise EOFError
         except (OSError, EOFError, h11.RemoteProtocolError) as error:
             return await self._broken(error)
         left = self._left()
@@ -210,6 +214,7 @@ class Exchange:
     def _give_up(self) -> None:
         """Close the way upstream, so that whoever reads from it wakes up."""
         if self.link is not None and not self._over.is_set():
+            self._given_up = True
             self.link.close()
 
     async def _broken(self, error: Exception) -> bool:

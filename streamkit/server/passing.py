@@ -47,6 +47,7 @@ class Passing:
         method: of the request, for the answer to a HEAD has no body.
 
     Attributes:
+        untouched: whether nothing has come yet.
         begun: whether the head has become whole.
         chunked: whether the body comes in HTTP chunks.
         keep: whether the connection may serve another request, once the response is over.
@@ -60,6 +61,7 @@ class Passing:
         self._h11.send(h11.Request(method=method, target="/", headers=[("host", "-")]))
         self._h11.send(h11.EndOfMessage())
         self._before: list[bytes] = []
+        self.untouched = True
         self.begun = False
         self._chunk: list[bytes] = []
         self.chunked = False
@@ -79,6 +81,7 @@ class Passing:
         chunks: list[bytes] = []
         over = False
         missing = self.missing
+        self.untouched = self.untouched and not data
         self._h11.receive_data(data)
         try:
             while (event := self._h11.next_event()) is not h11.NEED_DATA:

@@ -211,6 +211,18 @@ def test_an_idle_connection_that_the_upstream_has_closed_is_not_asked_again(tmp_
     assert 4 == len(transcripts(tmp_path / "c.yaml"))
 
 
+def test_a_kept_connection_that_closes_instead_of_answering_is_asked_anew_once(tmp_path: Path) -> None:
+    """A server may close it at the moment at which it is used again."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+    answers = [head + b"old", b"", head + b"new"]
+    with proxied_raw(*answers, cassette=tmp_path / "c.yaml", keep=True, closes_after={1}) as (server, proxy):
+        with connect(proxy.url) as connection:
+            for expected in (b"old", b"new"):
+                connection.sendall(request(proxy.url + PATH))
+                assert [expected] == reply(connection).chunks
+        assert (3, 2) == (len(server.asked), server.connections)
+
+
 # -- how a recording ends
 
 ENDINGS = [
@@ -250,6 +262,18 @@ def test_a_client_that_goes_away_ends_the_recording_and_the_upstream_s_work(shor
     (found,) = transcripts(tmp_path / "c.yaml")
     assert (Ending.CLIENT_CLOSED, short) == (found.ending, found.missing)
     assert PIECES[:3] == [chunk.data for chunk in found.chunks]
+
+
+@pytest.mark.parametrize("framing", ["close", "length"])
+def test_a_client_that_goes_away_does_not_make_a_body_whole(framing: str, tmp_path: Path) -> None:
+    answer = Answer(PIECES[:3], framing=framing, end="hang", short=9)
+    with proxied(answer, cassette=tmp_path / "c.yaml") as (_server, proxy):
+        with connect(proxy.url) as connection:
+            connection.sendall(request(proxy.url + PATH))
+            data = b""
+            while PIECES[2] not in data:
+                data += connection.recv(65536)
+        assert "client_closed" == proxy.wait_for(1)[0]["ending"]
 
 
 def test_a_client_that_goes_before_the_answer_leaves_nothing(tmp_path: Path) -> None:

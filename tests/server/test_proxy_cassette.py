@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,43 @@ def test_an_upstream_with_a_path_is_recorded_with_it(tmp_path: Path) -> None:
     assert [f"{server.url}/gateway/v1/chat/completions?x=1", f"{server.url}/gateway/v1/responses"] == [
         one.request.url for one in load_cassette(path).interactions
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(PIECES, gap=0.01),
+        Answer(PIECES[:4], gap=0.01),
+        Answer(PIECES[:4], gap=0.01, end="eof"),
+        Answer(PIECES[:4], gap=0.01, end="reset"),
+        Answer(PIECES, gap=0.01, framing="close"),
+        Answer([b'{"a": 1}'], framing="length", headers=["Content-Type: application/json", "X-A: 1", "x-b: 2"]),
+    ],
+    ids=["complete", "truncated", "incomplete", "reset", "until closed", "no stream"],
+)
+def test_it_records_what_the_recording_in_process_records(answer: Answer, tmp_path: Path) -> None:
+    import httpx
+
+    def get(url: str) -> None:
+        with (
+            suppress(httpx.TransportError),
+            httpx.Client(trust_env=False) as client,
+            client.stream("POST", url + PATH, content=b"{}") as response,
+        ):
+            assert b"".join(response.iter_raw())
+
+    with StreamServer(answer) as server:
+        with streamkit.use_cassette(tmp_path / "in_process.yaml"):
+            get(server.url)
+        with RecordingProxy(server.url, tmp_path / "by_proxy.yaml") as proxy:
+            get(proxy.url)
+    (one,) = load_cassette(tmp_path / "in_process.yaml").interactions
+    (other,) = load_cassette(tmp_path / "by_proxy.yaml").interactions
+    assert (one.request.method, one.request.url, one.request.body) == (
+        other.request.method, other.request.url, other.request.body,
+    )  # fmt: skip
+    same = ("body", "head", "lengths", "ending", "dialect", "chunks_recorded", "missing")
+    assert [getattr(one.transcript, name) for name in same] == [getattr(other.transcript, name) for name in same]
 
 
 # -- secrets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ def proxied(
 
 @contextmanager
 def proxied_raw(
-    *answers: bytes | None, cassette: Path, keep: bool = False, **options: Any
+    *answers: bytes | None, cassette: Path, keep: bool = False, closes_after: Collection[int] = (), **options: Any
 ) -> Iterator[tuple[RawServer, RecordingProxy]]:
     """Give a server that answers with these bytes, and the proxy."""
-    with RawServer(*answers, keep=keep) as server, RecordingProxy(server.url, cassette, **options) as proxy:
+    with (
+        RawServer(*answers, keep=keep, closes_after=closes_after) as server,
+        RecordingProxy(server.url, cassette, **options) as proxy,
+    ):
         yield server, proxy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from types import TracebackType
 
@@ -15,6 +16,7 @@ class RawServer:
     Args:
         answers: bytes for each request in turn, the last for all further ones; None for no answer at all.
         keep: whether a connection stays open after its answer; it may bring further requests then.
+        closes_after: with `keep`: numbers of the answers, from 0, after which it is closed all the same.
         context: of TLS; None for none.
 
     Attributes:
@@ -22,7 +24,14 @@ class RawServer:
         url: its URL.
     """
 
-    def __init__(self, *answers: bytes | None, keep: bool = False, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *answers: bytes | None,
+        keep: bool = False,
+        closes_after: Collection[int] = (),
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._closes_after = closes_after
         self._answers = answers
         self._keep = keep
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -64,13 +73,14 @@ class RawServer:
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
             while (asked := _request(connection)) is not None:
-                answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
+                number = len(self.asked)
+                answer = self._answers[min(number, len(self._answers) - 1)]
                 self.asked.append(asked)
                 if answer is None:
                     connection.recv(1)  # until the other side closes
                     break
                 connection.sendall(answer)
-                if not self._keep:
+                if not self._keep or number in self._closes_after:
                     break
             connection.close()
 
