@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from streamkit.replay.session import Replay
-    from streamkit.server import ReplayServer
+    from streamkit.replay.stream_cassette import StreamCassette
+    from streamkit.server import RecordingProxy, ReplayServer
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,20 @@ def replay_url(replay_server: ReplayServer, replay: Replay) -> Generator[str, No
 
     with replay_server.offer(Case(replay.transcript, replay.fragmentation)) as offer:
         yield offer.base_url
+
+
+@pytest.fixture
+def record_proxy(streamkit_cassette: StreamCassette) -> Generator[Callable[..., RecordingProxy], None, None]:
+    """A function that returns a proxy before an upstream, for a program of any language that the test runs.
+
+    What passes through it is recorded in the cassette of the test, or replayed from it, as the record mode says. Its
+    arguments: the upstream's URL, and `key`, `headers` and `patience` of `streamkit.server.RecordingProxy`.
+    """
+    from streamkit.server import RecordingProxy
+
+    with ExitStack() as stack:
+
+        def proxied(upstream: str, **options: Any) -> RecordingProxy:
+            return stack.enter_context(RecordingProxy(upstream, streamkit_cassette, **options))
+
+        yield proxied

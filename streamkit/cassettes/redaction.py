@@ -132,6 +132,11 @@ class Redactor:
         with self._lock:  # replaced, never changed: others may be reading it
             self._known = self._with(self._credentials(request))
 
+    @property
+    def knows(self) -> int:
+        """How many secrets it knows by their values; grows when it learns another."""
+        return len(self._known)
+
     def interaction(self, interaction: Interaction) -> Interaction:
         """Return the interaction without secrets; errors as for `transcript`."""
         request = interaction.request

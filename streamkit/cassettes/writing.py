@@ -18,11 +18,15 @@ from streamkit.errors import UsageError
 from streamkit.transcript import Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamkit.cassettes.format import Cassette
     from streamkit.transcript import Request, Transcript
 
-__all__ = ["dump"]
+__all__ = ["dump", "joined"]
 
+_HEAD = b"version: 1\ninteractions:\n"
+_EMPTY = b"version: 1\ninteractions: []\n"
 # YAML folds these line breaks, or takes them for a mark of the encoding, so they must be escaped in quotes.
 _KEPT = "\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
 _NOT_IN_BLOCK = re.compile(f"[^\n{_KEPT}]")
@@ -134,6 +138,14 @@ def dump(cassette: Cassette) -> bytes:
             name = old.transcript.name or "a transcript"
             raise UsageError(f"the body of {name} does not survive YAML: nothing was written")
     return raw
+
+
+def joined(files: Sequence[bytes]) -> bytes:
+    """Return the bytes of one cassette with the interactions of several, each as `dump` returns it, without metadata.
+
+    They are the bytes that `dump` returns for all of them.
+    """
+    return _HEAD + b"".join(raw.removeprefix(_HEAD) for raw in files) if files else _EMPTY
 
 
 def _text(data: bytes) -> str | bytes:

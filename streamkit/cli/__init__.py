@@ -22,6 +22,7 @@ from streamkit.cli.library import list_, show
 from streamkit.cli.lint import lint
 from streamkit.cli.matrix import matrix
 from streamkit.cli.mutations import mutations
+from streamkit.cli.record import record
 from streamkit.cli.serve import serve
 from streamkit.cli.verify import verify
 from streamkit.errors import StreamkitError
@@ -50,7 +51,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, show, list_, lint, convert, verify, mutations, serve, matrix):
+for command in (demo, fuzz, show, list_, lint, convert, verify, mutations, serve, record, matrix):
     cli.add_command(command)
 
 

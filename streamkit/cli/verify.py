@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
-from string import Template
 from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
 from streamkit.cli.common import console, debug_option, write_json
+from streamkit.cli.headers import expanded, headers_of, pair, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,13 +95,13 @@ def verify(
     from streamkit.replay.verify import verify as verified
 
     paths = _paths(cassettes)
-    given, secret = _headers(headers)
+    given, secret = headers_of(headers)
     if auth_env is not None:
         if any(name.lower() == "authorization" for name in given):
             raise UsageError("--auth-env and --header both give an Authorization: leave one away")
-        given["Authorization"] = f"Bearer {_variable(auth_env, '--auth-env')}"
-    values = dict(_pair(text, "=", "--param") for text in params)
-    values = {name: _expanded(value, f"--param {name}") for name, value in values.items()}
+        given["Authorization"] = f"Bearer {variable(auth_env, '--auth-env')}"
+    values = dict(pair(text, "=", "--param") for text in params)
+    values = {name: expanded(value, f"--param {name}") for name, value in values.items()}
     reports = []
     for path in paths:
         ours = path.resolve().is_relative_to(bundled_folder().resolve())  # which is no place for files of a project
@@ -144,50 +143,6 @@ def _paths(cassettes: Iterable[str]) -> list[Path]:
             raise UsageError(f"{path} is a bare body: it tells no request to send again")
         load_cassette(path)
     return old
-
-
-def _headers(texts: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the headers, and the names of those whose values come from the environment: they are secret."""
-    from streamkit.errors import UsageError
-
-    given: dict[str, str] = {}
-    secret = []
-    for text in texts:
-        name, value = _pair(text, ":", "--header")
-        if name.lower() in map(str.lower, given):
-            raise UsageError(f"--header gives {name} twice")
-        given[name] = _expanded(value, f"--header {name}")
-        if Template(value).get_identifiers():
-            secret.append(name)
-    return given, tuple(secret)
-
-
-def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
-    from streamkit.errors import UsageError
-
-    name, found, value = text.partition(mark)
-    if not found or not name.strip():  # what was given may be a key, so it is not repeated
-        form = "'NAME: VALUE'" if mark == ":" else "'NAME=VALUE'"
-        raise UsageError(f"{option} takes {form}")
-    return name.strip(), value.strip()
-
-
-def _expanded(value: str, option: str) -> str:
-    from streamkit.errors import UsageError
-
-    template = Template(value)
-    if not template.is_valid():
-        raise UsageError(f"{option}: a $ begins the name of an environment variable; write $$ for a dollar")
-    return template.substitute({name: _variable(name, option) for name in template.get_identifiers()})
-
-
-def _variable(name: str, option: str) -> str:
-    from streamkit.errors import UsageError
-
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise UsageError(f"{option}: the environment variable {name} is not set, or empty")
-    return value
 
 
 # -- what is said

@@ -34,6 +34,8 @@ class Settings:
         mode: the record mode as the caller named it.
         how: what to write to record a request that is missing.
         report: called with the cassette when it is closed; it may warn.
+        patched: whether the client libraries of this process are recorded; a proxy has none.
+        own: "host:port" of servers of ours, whose requests are neither recorded nor replayed: they do that themselves.
     """
 
     redactor: Redactor | None = None
@@ -43,6 +45,8 @@ class Settings:
     mode: str = "once"
     how: str = 'record_mode="new_episodes"'
     report: Callable[[Any], None] | None = None
+    patched: bool = True
+    own: set[str] = field(default_factory=set)
 
 
 class Persister:
@@ -83,5 +87,9 @@ class Persister:
             from vcr.serialize import serialize
 
             raw = serialize(cassette_dict, serializer).encode()
+        self.write(cassette_path, raw)
+
+    def write(self, cassette_path: Any, raw: bytes) -> None:
+        """Write the bytes of the file whole or not at all. The caller holds the writer's lock."""
         files.write_atomic(Path(cassette_path), raw)
         self.raw = raw

@@ -66,6 +66,11 @@ class Recording:
                 self._chunks.append(Chunk(bytes(data), max(at, self._chunks[-1].at if self._chunks else 0)))
                 self.size += len(data)
 
+    def is_over(self) -> bool:
+        """Whether the stream's protocol has come to its end by now, as far as a dialect of ours can tell."""
+        with self._lock:
+            return self._head is not None and is_over(_decoded(Transcript.from_chunks(self._chunks, head=self._head)))
+
     def end(self) -> None:
         """HTTP ended the body properly: the stream is complete, or it was truncated."""
         self.stop(Ending.COMPLETE)

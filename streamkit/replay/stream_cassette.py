@@ -10,16 +10,16 @@ from __future__ import annotations
 import copy
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vcr.cassette import Cassette as VCRCassette
-from vcr.cassette import CassetteContextDecorator
 from vcr.errors import UnhandledHTTPRequestError
+from vcr.serializers import yamlserializer
 
 from streamkit.cassettes import files
-from streamkit.cassettes.format import parse
+from streamkit.cassettes.format import Cassette, parse
 from streamkit.errors import StreamkitError, UnmatchedRequestError, UsageError
 from streamkit.replay import conversion
 from streamkit.replay.delivery import Delivery, is_over
@@ -27,9 +27,10 @@ from streamkit.replay.interception import patches
 from streamkit.replay.matching import miss
 from streamkit.replay.persister import Persister, Settings
 from streamkit.replay.recording import Recording
-from streamkit.transcript import Ending, Transcript
+from streamkit.replay.rendered import Rendered
+from streamkit.transcript import Ending, Interaction, Transcript
 
-__all__ = ["CassetteContext", "StreamCassette", "Undrained"]
+__all__ = ["StreamCassette", "Undrained"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,15 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         self._guard = threading.RLock()
         self._entries: list[_Entry] = []
         self._abandoned: list[Recording] = []
+        self._rendered = Rendered(settings.redactor)
+        self._left_out: list[StreamkitError] = []
+        self._written = 0  # how many interactions at the end of the file are ours
         self._playing: list[_Playing] = []
         if config.get("persister") is None:
             config["persister"] = Persister(settings)
         super().__init__(**config)
-        self.custom_patches = (*self.custom_patches, *patches(self))
+        if settings.patched:
+            self.custom_patches = (*self.custom_patches, *patches(self))
         if settings.redactor is not None:
             self._before_save_interaction.append(self._redacted)
 
@@ -253,6 +258,50 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
                 with suppress(Exception):
                     await recording.aabandon()
 
+    def finish(self) -> None:
+        """Close what is open and write the file.
+
+        Raises:
+            CassetteError: it cannot be written.
+        """
+        self._save()
+        if self.failure is not None:
+            raise self.failure
+
+    def save_ended(self) -> None:
+        """Write what has ended so far; what is under way stays open, and is written when it has ended.
+
+        May be called from another thread than those that record; they are not held up while the file is written.
+
+        Raises:
+            CassetteError: it cannot be written, or the others were written and one cannot be.
+        """
+        with files.writer_lock(Path(self._path)):
+            with self._guard:
+                self._take_in()
+                again = self.record_mode == type(self.record_mode).ALL
+                pairs = self._rerecorded_interactions() if again else list(self.data)
+                recorded, saved, self.dirty = len(self.data) - self._loaded_count, self.recorded, False
+            try:
+                if self._is_plain and isinstance(self._persister, Persister):
+                    self._persister.write(self._path, self._rendered.file_bytes(pairs, new=recorded))
+                else:
+                    self._persist({"requests": [one for one, _ in pairs], "responses": [other for _, other in pairs]})
+            except BaseException:
+                self.dirty = True
+                raise
+            known, self._left_out = self._left_out, self._rendered.failed
+            self._written, self.saved = recorded - len(self._left_out), saved
+        if len(self._left_out) > len(known):
+            self.failure = self._left_out[-1]  # the caller hears of it at the end, too
+            raise self.failure
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the file is as we write it, with no hook, serializer or metadata of the caller's own."""
+        hooks = [] if self.settings.redactor is None else [self._redacted]
+        return self._serializer is yamlserializer and not self._metadata and self._before_save_interaction == hooks
+
     def _save(self, force: bool = False) -> None:
         """Write the file if there is something new. What goes wrong is kept: vcrpy has patches to undo first."""
         try:
@@ -260,9 +309,10 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
             if self.discard or not (force or self.dirty or self.drop_unused_requests):
                 return
             with files.writer_lock(Path(self._path)):
-                self._take_in()
+                with self._guard:
+                    self._take_in()
                 super()._save(force)
-                self.saved = self.recorded
+                self._written, self.saved = len(self.data) - self._loaded_count, self.recorded
         except (StreamkitError, OSError) as error:
             self.failure = error
 
@@ -275,14 +325,31 @@ class StreamCassette(VCRCassette):  # type: ignore[misc]  # vcrpy ships no types
         raw = files.read_file(path)
         if raw == persister.raw or not mine:
             return
-        requests, responses = conversion.vcr_interactions(parse(raw, path=str(path)))
+        requests, responses = conversion.vcr_interactions(self._of_others(parse(raw, path=str(path))))
         self.data[: self._loaded_count] = zip(requests, responses, strict=True)
         self._loaded_count = len(requests)
         self._old_interactions = list(zip(requests, responses, strict=True))
+        self._gather()
+
+    def _of_others(self, found: Cassette) -> Cassette:
+        """Return a cassette without what we have written into it before: that is written again, in its place."""
+        raw = getattr(self._persister, "raw", None)
+        if not self._written or raw is None:
+            return found
+        left = [_unnamed(one) for one in found.interactions]
+        for one in parse(raw, path=str(self._path)).interactions[-self._written :]:
+            if _unnamed(one) in left:
+                left.remove(_unnamed(one))
+        return replace(found, interactions=tuple(left))
 
     def _redacted(self, request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         redactor = self.settings.redactor
         return (request, response) if redactor is None else conversion.redacted(redactor, request, response)
+
+
+def _unnamed(one: Interaction) -> Interaction:
+    """Return an interaction without its name, which tells its place in the file."""
+    return replace(one, transcript=one.transcript.renamed(""))
 
 
 class _Playing:
@@ -315,36 +382,3 @@ class _Entry:
     request: Any
     recording: Recording | None
     response: dict[str, Any] | None = None
-
-
-class CassetteContext(CassetteContextDecorator):  # type: ignore[misc]  # vcrpy ships no types
-    """Context manager and decorator of a cassette, sync and async; made by `use_cassette`.
-
-    Raises, on leaving:
-        CassetteError: what was recorded could not be written.
-    """
-
-    _current: StreamCassette | None = None
-
-    def __enter__(self) -> StreamCassette:
-        self._current = super().__enter__()
-        return self._current
-
-    def __exit__(self, *failure: Any) -> None:
-        cassette, self._current = self._current, None
-        super().__exit__(*failure)
-        if cassette is None:
-            return
-        cassette.close_streams()
-        if cassette.settings.report is not None:
-            cassette.settings.report(cassette)
-        if cassette.failure is not None and failure[0] is None:
-            raise cassette.failure
-
-    async def __aenter__(self) -> StreamCassette:
-        return self.__enter__()
-
-    async def __aexit__(self, *failure: Any) -> None:
-        if self._current is not None:
-            await self._current.aclose_streams()
-        self.__exit__(*failure)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from streamkit.cassettes.redaction import Redaction
     from streamkit.replay.clock import Clock
-    from streamkit.replay.stream_cassette import CassetteContext, StreamCassette
+    from streamkit.replay.context import CassetteContext
+    from streamkit.replay.stream_cassette import StreamCassette
 
 __all__ = ["RECORD_MODES", "cassette_path", "use_cassette"]
 
@@ -124,8 +125,9 @@ def _context(
 
     from streamkit.cassettes.files import file_name
     from streamkit.replay import conversion
+    from streamkit.replay.context import CassetteContext
     from streamkit.replay.persister import Settings
-    from streamkit.replay.stream_cassette import CassetteContext, StreamCassette
+    from streamkit.replay.stream_cassette import StreamCassette
 
     extra = {key: options.pop(key) for key in ("since", "how", "report") if key in options}
     vcr = VCR(record_mode="once" if record_mode == "rewrite" else record_mode)
@@ -190,7 +192,7 @@ def _pipeline(filters: Any, settings: Any, conversion: Any) -> Any:
     """
 
     def before_record_request(sent: Any) -> Any:
-        if sent is None:
+        if sent is None or f"{sent.host}:{sent.port}" in settings.own:
             return None
         plain = conversion.plain_request(sent)
         redactor = settings.redactor

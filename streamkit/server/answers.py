@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from streamkit.errors import UnmatchedRequestError
 
-__all__ = ["MATCH_ON", "Answers", "Miss", "base_path", "endpoint", "everything", "gathered", "local", "models"]
+__all__ = [
+    "MATCH_ON", "Answers", "Miss", "base_path", "endpoint", "everything", "facts_of", "gathered", "local", "models",
+]  # fmt: skip
 
 #: What is compared unless the caller says otherwise.
 MATCH_ON = ("method", "path", "query", "json_body")
@@ -185,7 +187,7 @@ class Answers:
                 self._played[number] += 1
                 return self.transcripts[number]
             missed = self._missing(sent, recorded)
-        return Miss(_advised(missed), _facts(missed))
+        return Miss(_advised(missed), facts_of(missed))
 
     def _fits(self, sent: Any, recorded: Any) -> bool:
         if recorded is None:
@@ -243,7 +245,8 @@ def _advised(error: UnmatchedRequestError) -> str:
     )
 
 
-def _facts(error: UnmatchedRequestError) -> dict[str, Any]:
+def facts_of(error: UnmatchedRequestError) -> dict[str, Any]:
+    """Return what programs may want to know of a miss: reason, nearest interaction, differences."""
     facts: dict[str, Any] = {"reason": str(error.reason)}
     if error.nearest is not None:
         facts["nearest"] = {"method": error.nearest[0], "url": error.nearest[1]}

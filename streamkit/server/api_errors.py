@@ -24,7 +24,6 @@ Headers = list[tuple[str, str]]
 _OPENAI: dict[int, tuple[str, str | None]] = {
     0: ("invalid_request_error", None),
     401: ("invalid_request_error", "invalid_api_key"),
-    403: ("invalid_request_error", "unsupported_country_region_territory"),
     404: ("invalid_request_error", "not_found"),
     429: ("requests", "rate_limit_exceeded"),
     500: ("server_error", None),

@@ -168,7 +168,8 @@ class Connection:
                 except h11.RemoteProtocolError as error:
                     if not self._read or (not str(error).strip() and self.h11.their_state is h11.ERROR):
                         return None
-                    raise _Broken(f"the request cannot be read: {error}", error.error_status_hint) from None
+                    why = str(error).partition(": b")[0]  # what follows is what was sent, and may be a secret
+                    raise _Broken(f"the request cannot be read: {why}", error.error_status_hint) from None
 
     async def write(self, data: bytes) -> None:
         """Send bytes, and wait until the kernel has them all; errors as for `put` and `taken`."""
@@ -218,6 +219,33 @@ class Connection:
         except OSError:
             pass
         return True
+
+    async def left(self) -> None:
+        """Wait until the client closes the connection; what it sends before that is kept for its next request."""
+        kept = 0
+        while kept <= self._limits.head:
+            try:
+                data = await self._reader.read(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            kept += len(data)
+            self.h11.receive_data(data)
+        await asyncio.Event().wait()  # it sends ahead: the rest is read when its turn comes
+
+    def answered(self) -> bool:
+        """Take it that the request was answered, by bytes that h11 has not made; return whether another may come."""
+        if self.h11.our_state is h11.SEND_RESPONSE:
+            self.h11.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+            self.h11.send(h11.EndOfMessage())
+        return self.h11.our_state is h11.DONE
+
+    @property
+    def old(self) -> bool:
+        """Whether the client speaks HTTP/1.0, and so reads no HTTP chunks."""
+        version = self.h11.their_http_version
+        return version is not None and version < b"1.1"
 
     async def refuse(self, answer: bytes) -> None:
         """Send a last answer to a client that may still be sending, and let it read that before the connection ends."""

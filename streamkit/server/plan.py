@@ -260,6 +260,6 @@ def _accepts(received: Received, coding: str) -> bool:
     return coding in names or "*" in names
 
 
-def refused(api: str | None, status: int, message: str) -> Delivery:
-    """Return the answer to a request that could not be read."""
-    return _refusal(api, status if status in _REASONS else 400, message).delivery
+def refused(api: str | None, status: int, message: str, *, facts: dict[str, Any] | None = None) -> Delivery:
+    """Return the answer to a request that cannot be answered, or not even be read; arguments as for `api_error`."""
+    return _refusal(api, status if status in _REASONS else 400, message, facts=facts).delivery

@@ -1,9 +1,10 @@
-"""The replay server itself: asyncio takes connections, h11 reads them, and each write is made in its time."""
+"""Servers on an event loop: asyncio takes connections, h11 reads them, and each write is made in its time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamkit.server.client_queue import ClientQueue
+    from streamkit.server.connection import Received
     from streamkit.server.how import How
 
-__all__ = ["Server"]
+__all__ = ["Replaying", "Server"]
 
 _TURN = 256  # writes of one connection before others have their turn
 _SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
@@ -34,19 +36,15 @@ class _Sent:
     ended: str = "complete"
 
 
-class Server:
-    """A server on one event loop.
+class Server(ABC):
+    """A server on one event loop, whatever it answers.
 
     Args:
-        planner: says what to answer.
         limits: what one client may take.
         log: is called with a mapping for each request when it is done, on the event loop.
     """
 
-    def __init__(
-        self, planner: Planner, *, limits: Limits | None = None, log: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._planner = planner
+    def __init__(self, *, limits: Limits | None = None, log: Callable[[dict[str, Any]], None]) -> None:
         self._limits = limits or Limits()
         self._log = log
         self._server: asyncio.Server | None = None
@@ -70,7 +68,7 @@ class Server:
         taken = self._server.sockets[0].getsockname()[1]
         self.address = (host, taken)
         shown = f"[{host}]" if ":" in host else host
-        self.url = self._planner.url = f"http://{shown}:{taken}"
+        self.url = f"http://{shown}:{taken}"
 
     async def stop(self, grace: float = 0.0) -> None:
         """Take no more connections, let what is under way end for `grace` seconds, and close the rest."""
@@ -121,8 +119,19 @@ class Server:
             return False
         self._clients[task] = True
         self._number += 1
-        number, started = self._number, asyncio.get_running_loop().time()
-        plan = self._planner.plan(received)
+        return await self._respond(connection, client, self._number, received)
+
+    @abstractmethod
+    async def _respond(self, connection: Connection, client: str, number: int, received: Received) -> bool:
+        """Answer a request that was read; return whether the connection may bring another."""
+
+    @abstractmethod
+    def _shown(self, received: Received) -> str:
+        """Return the target of a request as the log may hold it: some APIs take their key in the URL."""
+
+    async def _send(self, connection: Connection, client: str, number: int, received: Received, plan: Plan) -> bool:
+        """Answer as planned; return whether the connection may bring another request."""
+        started = asyncio.get_running_loop().time()
         try:
             written = script(connection.h11, received.method, plan.delivery, plan.how)
         except StreamkitError as error:  # cuts of the wire that do not fit
@@ -137,7 +146,7 @@ class Server:
         finally:
             self._log(
                 self._record(
-                    number, client, plan.told, method=received.method, path=self._planner.shown(received),
+                    number, client, plan.told, method=received.method, path=self._shown(received),
                     status=plan.delivery.head.status, writes=sent.writes, bytes=sent.size, ended=sent.ended,
                     ms=round((asyncio.get_running_loop().time() - started) * 1000),
                 )
@@ -172,6 +181,33 @@ class Server:
             if await connection.gone(None if how.stall_for is None else how.stall_for / 1000):
                 sent.ended = "stalled, client_closed"
         return False
+
+
+class Replaying(Server):
+    """A server that answers what is planned.
+
+    Args:
+        planner: says what to answer.
+        limits: as for every server.
+        log: as for every server.
+    """
+
+    def __init__(
+        self, planner: Planner, *, limits: Limits | None = None, log: Callable[[dict[str, Any]], None]
+    ) -> None:
+        super().__init__(limits=limits, log=log)
+        self._planner = planner
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; see `Server`."""
+        await super().start(host, port)
+        self._planner.url = self.url
+
+    async def _respond(self, connection: Connection, client: str, number: int, received: Received) -> bool:
+        return await self._send(connection, client, number, received, self._planner.plan(received))
+
+    def _shown(self, received: Received) -> str:
+        return self._planner.shown(received)
 
 
 async def _send_head(connection: Connection, head: bytes, how: How) -> None:
