@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from streamkit.case import Case
@@ -37,6 +38,7 @@ _REASONS = {
     500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
     529: "Overloaded",
 }  # fmt: skip
+_FILES = (".yaml", ".yml", ".sse")
 _CORS = (("access-control-allow-origin", "*"), ("access-control-expose-headers", "*"))
 
 
@@ -91,7 +93,7 @@ class Planner:
         self._drawn = 0
         self._counts: dict[str, int] = {}
         self._folder = folder
-        self._known: dict[str, Transcript | None] = {}
+        self._known: dict[str, tuple[int, Transcript]] = {}
 
     def plan(self, received: Received) -> Plan:
         """Return what to do with a request. Whatever is wrong with it is an answer, too."""
@@ -179,19 +181,30 @@ class Planner:
         return None
 
     def find(self, name: str) -> Transcript | None:
-        """Return the transcript of a name, of those that are served or can be loaded; None where there is none."""
-        served = next((one for one in self.answers.listed if one.name == name), None)
-        if served is not None:
-            return served
-        with self._lock:
-            if name not in self._known:
-                from streamkit.cassettes import load
+        """Return the transcript of a name, of those that are served or can be named; None where there is none.
 
-                try:
-                    self._known[name] = load(name, folder=self._folder)
-                except (CassetteError, UsageError):
-                    return None  # not remembered: it may be recorded at any moment
-            return self._known[name]
+        A path is no name here: whoever can reach the server could read files with it. A cassette that has changed is
+        read again.
+        """
+        served = next((one for one in self.answers.listed if one.name == name), None)
+        if served is not None or PurePath(name).suffix in _FILES:
+            return served
+        from streamkit import cassettes
+
+        stem, mark, number = name.rpartition("#")
+        try:
+            path = cassettes.find(stem if mark and number.isdigit() else name, folder=self._folder)
+            changed = path.stat().st_mtime_ns
+            with self._lock:
+                known = self._known.get(name)
+            if known is not None and known[0] == changed:
+                return known[1]
+            found = cassettes.load(name, folder=self._folder)
+        except (CassetteError, UsageError, OSError):
+            return None
+        with self._lock:
+            self._known[name] = (changed, found)
+        return found
 
     # -- how
 

@@ -79,11 +79,7 @@ def read_path(target: str, find: Callable[[str], Transcript | None]) -> tuple[St
         elif not what or ("=" not in what and not what.startswith("~") and find(what) is None):
             continue
         return split_case(text, find), rest
-    from streamkit.cassettes import names
-
-    given = [unquote("/".join(parts[:count])).partition(";")[0] for count in (1, 2, 3)]
-    near = [other for name in given for other in difflib.get_close_matches(name, names(), 1, 0.75)]
-    hint = f"did you mean {near[-1]!r}?" if near else "`streamkit list` shows the names"
+    hint = _near(*(unquote("/".join(parts[:count])).partition(";")[0] for count in (1, 2, 3)))
     raise UsageError(
         f"the path {path[:80]!r} names no case; {hint} After {PREFIX} comes a token, the name of a transcript, or "
         "conduct such as reset=300, and then the path of the API"
@@ -128,8 +124,8 @@ def _case(
         if cuts or steps:
             raise UsageError("a token has its cuts and mutations in itself: leave out cuts= and mutations=")
         token = Token.parse(what)
-        return token.case(_found(token.name, find))
-    transcript = _found(what, find)
+        return token.case(_of_token(token.name, find))
+    transcript = _named(what, find)
     body = mutated(transcript, steps or ()).body
     if cuts is None:
         cut = Fragmentation.per_event(body) if steps else transcript.recorded  # recorded chunks fit no mutated body
@@ -139,7 +135,8 @@ def _case(
     return Case(transcript, cut, steps or ())
 
 
-def _found(name: str, find: Callable[[str], Transcript | None]) -> Transcript:
+def _of_token(name: str, find: Callable[[str], Transcript | None]) -> Transcript:
+    """Return the transcript that a token names, a path too: its digest says that whoever asks has it already."""
     transcript = find(name)
     if transcript is not None:
         return transcript
@@ -149,6 +146,20 @@ def _found(name: str, find: Callable[[str], Transcript | None]) -> Transcript:
         return load(name)  # says which names are near
     except CassetteError as error:
         raise UsageError(str(error)) from None
+
+
+def _named(name: str, find: Callable[[str], Transcript | None]) -> Transcript:
+    transcript = find(name)
+    if transcript is None:
+        raise UsageError(f"no transcript named {name!r} is served; {_near(name)}")
+    return transcript
+
+
+def _near(*given: str) -> str:
+    from streamkit.cassettes import names
+
+    near = [other for name in given for other in difflib.get_close_matches(name, names(), 1, 0.75)]
+    return f"did you mean {near[-1]!r}?" if near else "`streamkit list` shows the names."
 
 
 def case_path(text: str) -> str:

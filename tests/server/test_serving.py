@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -221,6 +222,28 @@ def test_a_page_of_another_origin_may_read_the_answers_where_that_is_asked_for()
         assert (200, "authorization") == (preflight.status, preflight.headers["access-control-allow-headers"])
         found = ask(running.case_url(BOSTON) + "/chat/completions")
         assert "*" == found.headers["access-control-allow-origin"]
+
+
+@pytest.mark.parametrize("name", ["secret.sse", "/{folder}/secret.sse", "../secret.sse", "%2e%2e/secret"])
+def test_a_path_is_no_name_and_no_file_can_be_read_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "secret.sse").write_bytes(b"data: secret\n\n")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path if name == "secret.sse" else tmp_path / "sub")
+    with ReplayServer(BOSTON) as running:
+        found = ask(f"{running.url}/case/{name.format(folder=str(tmp_path).lstrip('/'))}/v1/chat/completions")
+        told = ask(running.url + CHAT, headers=[f"x-streamkit: {name}"])
+    assert (400, 400) == (found.status, told.status)
+    assert b"secret\n" not in found.body + told.body
+
+
+def test_a_cassette_that_was_recorded_anew_is_read_anew(tmp_path: Path) -> None:
+    with ReplayServer(folder=tmp_path) as running:
+        for text in (b"data: one\n\n", b"data: two\n\n"):
+            (tmp_path / "mine.sse").write_bytes(text)
+            os.utime(tmp_path / "mine.sse", ns=(0, len(text) if text == b"data: one\n\n" else 10**9))
+            assert text == ask(running.url + "/case/mine/v1/x").body
 
 
 # -- the log
