@@ -181,14 +181,21 @@ def _print(out: Console, made: Matrix, changed: list[Change] | None, markdown_fi
     if changed is not None:
         for change in changed:
             out.print(Text(str(change), style="red" if change.broken else "green" if change.mended else "yellow"))
-        out.print("nothing has changed since the baseline" if not changed else f"{len(changed)} cells have changed")
+        out.print(
+            "nothing has changed since the baseline" if not changed else f"{_counted(len(changed), 'cell')} changed"
+        )
     unjudged = sum(not cell.judgement for *_, cell in findings)
-    told = f"{len(made.rows)} clients, {sum(row.cases for row in made.rows)} deliveries, {made.seconds:.1f} s: "
-    told += f"{len(findings)} cells are wrong, {unjudged} of them not judged"
+    told = f"{_counted(len(made.rows), 'client')}, {sum(row.cases for row in made.rows)} deliveries, "
+    told += f"{made.seconds:.1f} s: "
+    told += f"{_counted(len(findings), 'finding')}, {unjudged} of them not judged" if findings else "nothing is wrong"
     if len(findings) > _IN_FULL and markdown_file is None:
         told += "; --markdown FILE lists them"
     stopped = " (interrupted: this is what was covered so far)" if made.interrupted else ""
     out.print(told + stopped, style="bold")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" + ("" if number == 1 else "s")
 
 
 @contextmanager

@@ -276,9 +276,10 @@ class Driver:
             process.stopped = True
 
     def close(self) -> None:
-        """End the process in good order; at once where a wait was ended."""
+        """End the process in good order. One whose wait was ended is gone already."""
         process, self._process = self._process, None
         if process is not None:
+            process.stopped = False
             process.end()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz.reading import Told
 
-__all__ = ["broken_invariant"]
+__all__ = ["broken_invariant", "is_marked"]
 
 _MARKS = {
     "executable": False,
@@ -84,6 +84,11 @@ def _known(body: bytes, dialect: str) -> set[str]:
     return {text for call in calls for text in (call.id, call.name) if text}
 
 
+def is_marked(call: dict[str, Any]) -> bool:
+    """Whether a call of a result says of itself that it is not whole, or must not be executed."""
+    return bool(call.get("problem") or call.get("error")) or any(call.get(key) is mark for key, mark in _MARKS.items())
+
+
 def _unmarked(value: Any) -> Iterator[dict[str, Any]]:
     """Yield the function calls of a result in the shape of chat, but for those marked as not to be executed."""
     if not isinstance(value, dict):
@@ -95,6 +100,6 @@ def _unmarked(value: Any) -> Iterator[dict[str, Any]]:
         for call in calls if isinstance(calls, list) else []:
             if not isinstance(call, dict) or call.get("type", "function") != "function":
                 continue
-            if call.get("problem") or call.get("error") or any(call.get(key) is mark for key, mark in _MARKS.items()):
+            if is_marked(call):
                 continue
             yield call["function"] if isinstance(call.get("function"), dict) else call

@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.fuzz.invariants import broken_invariant
+from streamkit.fuzz.invariants import broken_invariant, is_marked
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
 from streamkit.fuzz.pieces import same_pieces
@@ -300,9 +300,13 @@ def says_incomplete(value: Any) -> bool:
         return True
     if isinstance(value.get("error"), str | dict) and value["error"]:
         return True
-    if value.get("finish_reason") == "error" or value.get("status") in ("incomplete", "failed", "cancelled"):
+    if value.get("status") in ("incomplete", "failed", "cancelled"):
         return True
-    return any(call.get("problem") or call.get("executable") is False for call in _calls(value))
+    choices = value.get("choices")
+    answers = [value, *(one for one in (choices if isinstance(choices, list) else []) if isinstance(one, dict))]
+    if any(one.get("finish_reason") == "error" for one in answers):
+        return True
+    return any(is_marked(call) for call in _calls(value))
 
 
 def _says_executable(value: dict[str, Any]) -> bool:

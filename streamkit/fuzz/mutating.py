@@ -21,6 +21,7 @@ from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sen
 from streamkit.fuzz.failure import Failure
 from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
+from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
 from streamkit.mutations.stream import Stream
 from streamkit.wire.fragmentation import Fragmentation
@@ -28,7 +29,6 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from streamkit.fuzz.outcome import Outcome
     from streamkit.fuzz.report import Options
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
@@ -110,6 +110,7 @@ class Mutator:
         self.examples: dict[str, tuple[Case, Outcome]] = {}
         self.inapplicable: dict[str, str] = {}
         self.patient = False
+        self.delivering: Case | None = None
         self.hung = False
         self.hangs = 0
         self._edited: tuple[tuple[Step, ...], tuple[Edit, ...]] | None = None
@@ -143,6 +144,7 @@ class Mutator:
         cuts = self.way(body) if fragmentation is None else fragmentation
         if cuts.cuts and cuts.cuts[-1] > len(body):
             return None
+        self.delivering = Case(self.transcript, cuts, steps)
         outcome = self.run(cuts.chunks(body), self.patient)
         self.hung = outcome.hung
         self.hangs += outcome.hung
@@ -152,9 +154,19 @@ class Mutator:
             plain = self.way(body)
             if cuts != plain:
                 verdict = differs(self.run(plain.chunks(body), self.patient), outcome)
+        self.delivering = None
         if len(steps) == 1 and (self.patient or not outcome.hung):  # it may only be slow, and is waited for once more
             self._note(Case(self.transcript, cuts, steps), outcome, verdict)
         return verdict
+
+    def stuck(self) -> Failure | None:
+        """Return the mutated delivery that is under way as one that hangs for good; None where none is."""
+        case = self.delivering
+        if case is None:
+            return None
+        due, why = Outcome(value="a result or an error"), "makes the target hang, and it cannot be stopped"
+        wrong = Wrong("contract", due, Outcome(hung=True), why)
+        return Failure(case, kind_of(case.steps), wrong, self.edits(case.steps), "stuck")
 
     def _deliveries(self, steps: tuple[Step, ...], ways: Iterable[Fragmentation | None]) -> Iterator[list[bytes]]:
         """Yield what `wrong` delivers where it is asked for these ways, one after the other, and finds nothing."""

@@ -26,6 +26,7 @@ from streamkit.wire.fragmentation import Fragmentation
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from streamkit.fuzz.mutating import Mutator
     from streamkit.fuzz.runner import Runs
     from streamkit.transcript import Transcript
 
@@ -61,12 +62,12 @@ class Search:
         runner.take(transcript)
         self.started = started
         self.listener = listener
-        self.baseline = Outcome()
+        self.baseline = self.last = Outcome()
+        self.mutator: Mutator | None = None
         self.reference: Reference | None = None
         self.trusted = False
         self.baseline_seconds = 0.0
         self.limit = options.time_limit
-        self.last = Outcome()
         self.delivered = transcript.recorded
         self.seen: tuple[Fragmentation, Outcome] | None = None  # the failing delivery with the fewest cuts so far
 
@@ -220,6 +221,10 @@ class Search:
 
     def report_stuck(self) -> None:
         """Report the delivery that is under way as one that hangs for good."""
+        failure = self.mutator.stuck() if self.mutator is not None else None
+        if failure is not None:
+            self.report.findings.append(failure.counterexample(self.runner, self.options))
+            return
         self.add(
             self.delivered, "contract", "preserving",
             expected=Outcome(value="a result or an error"), actual=Outcome(hung=True), found_by="stuck",
@@ -248,9 +253,7 @@ class Search:
         body = self.transcript.body
         failing = self._first_failing(sweep.prelude(body), "prelude")
         single = self._sweep()
-        drawn: Fragmentation | None = None
-        if failing is None and not single:
-            drawn = self._drawn()
+        drawn = self._drawn() if failing is None and not single else None
         found = failing or drawn
         if single:
             counts: dict[str, int] = {}
@@ -283,7 +286,7 @@ class Search:
             self.coverage.notes.append("the result holds the stream's own framing: no mutation was applied")
             return
         judge = Judge(self.baseline, self.transcript.body, self.reference, self.trusted)
-        mutator = Mutator(
+        mutator = self.mutator = Mutator(
             self.transcript, judge, self._deliver, self.options, self.tell,
             steady=steady, ahead=Ahead(self.runner, self._quick),
         )  # fmt: skip

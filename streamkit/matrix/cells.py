@@ -6,7 +6,7 @@ if there was one, what differs in short, and a token that repeats it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.judge import is_typed
@@ -157,8 +157,6 @@ def part_of(report: Report, dialect: str = "") -> Part:
             alone.setdefault(steps[0].mutation.name, finding)
         elif steps:
             made.combined.append(_found(None, finding))
-        elif finding.found_by == "stuck" and coverage.mutations:  # it does not say on which mutation: on the last
-            made.mutations[list(coverage.mutations)[-1]] = Cell("hang", message=finding.headline)
         elif finding.class_ == "recorded":
             made.recorded = worse(made.recorded, _found(None, finding))
         else:
@@ -179,7 +177,8 @@ def part_of(report: Report, dialect: str = "") -> Part:
             made.mutations[name] = Cell(outcome, _short(shown.error), shown.message[:_MOST], str(case.token))
         else:
             made.mutations[name] = Cell(outcome)
-    return made
+    stuck = {name: finding for name, finding in alone.items() if finding.found_by == "stuck"}
+    return replace(made, mutations={**made.mutations, **{name: _found(None, one) for name, one in stuck.items()}})
 
 
 def outcome_of(actual: Outcome) -> str:

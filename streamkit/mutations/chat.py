@@ -43,7 +43,7 @@ def cut_text(chat: Chat, part: Part, key: str, places: list[int]) -> None:
     text = part.delta[key]
     edges = [0, *places, len(text)]
     pieces = [text[start:end] for start, end in pairwise(edges)]
-    chat.before(part.number, *(part.like(**{key: piece}) for piece in pieces[:-1]))
+    chat.ahead(part, *(part.like(**{key: piece}) for piece in pieces[:-1]))
     part.delta[key] = pieces[-1]
     chat.touch(part.number)
 
@@ -106,14 +106,14 @@ def cut_arguments(chat: Chat, part: Part, entry: Json | None, places: list[int])
         pieces: list[Json] = [{"arguments": text[a:b]} for a, b in pairwise(edges)]
         if "name" in part.delta["function_call"]:
             pieces[0] = {"name": part.delta["function_call"]["name"], **pieces[0]}
-        chat.before(part.number, *(part.like(function_call=piece) for piece in pieces[:-1]))
+        chat.ahead(part, *(part.like(function_call=piece) for piece in pieces[:-1]))
         part.delta["function_call"] = pieces[-1]
     else:
         calls = part.delta["tool_calls"]
         at = next(number for number, other in enumerate(calls) if other is entry)
         entries = cut_call(entry, *places)
         groups = [[*calls[:at], entries[0]], *([one] for one in entries[1:-1])]
-        chat.before(part.number, *(part.like(tool_calls=group) for group in groups))
+        chat.ahead(part, *(part.like(tool_calls=group) for group in groups))
         part.delta["tool_calls"] = [entries[-1], *calls[at + 1 :]]
     chat.touch(part.number)
 

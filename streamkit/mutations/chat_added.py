@@ -228,7 +228,7 @@ def empty_content(chat: Chat, choose: Choose) -> Edit:
         raise Inapplicable("the answer has parts, or comes as a whole message")
     if how == 2:
         last = parts[-1]
-        chat.before(parts[0].number, parts[0].like(content=""))
+        chat.ahead(parts[0], parts[0].like(content=""))
         if not last.entry.get("finish_reason"):
             chat.after(last.number, last.like(content=""))
     else:

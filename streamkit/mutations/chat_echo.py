@@ -87,7 +87,7 @@ def echoed_token(chat: Chat, choose: Choose) -> Edit:
         raise Inapplicable("the text comes in parts")
     if first:
         texts = texts[:-1]
-        chat.before(part.number, *payloads)
+        chat.ahead(part, *payloads)
     else:
         chat.after(part.number, *payloads)
     at = len("".join(text or "" for text in texts))

@@ -217,6 +217,17 @@ class Chat:
         """Add payloads before an event, after those added there earlier."""
         self._before.setdefault(number, []).extend(payloads)
 
+    def ahead(self, part: Part, *payloads: Json) -> None:
+        """Add payloads of the same choice before a delta. The role goes to the first of them.
+
+        Without it some clients take a delta for no answer of the assistant's, and that is another mutation: role_noise.
+        """
+        if payloads and "role" in part.delta:
+            entry = payloads[0]["choices"][0]
+            entry["delta"] = {"role": part.delta.pop("role"), **entry["delta"]}
+            self.touch(part.number)
+        self.before(part.number, *payloads)
+
     def take_before(self, number: int) -> list[Json]:
         """Take back what was added before an event, and return it."""
         return self._before.pop(number, [])

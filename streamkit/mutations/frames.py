@@ -293,7 +293,7 @@ def unterminated_last_event(stream: Stream, choose: Choose) -> Edit:
         last = unfinished(stream)
         if last == len(stream.events):
             raise Inapplicable("no event ends it")
-        if done is None and last != found[-1]:
+        if last != max(number for number in found if number != done):
             raise Inapplicable("its last event could be lost without anybody noticing")
     event = stream.events[last]
     raw = stream.write(event)

@@ -92,7 +92,7 @@ def test_the_table_counts_outcomes_by_client_and_class(capsys: pytest.CaptureFix
     (wrong,) = (line for line in lines if line.startswith("no mark: bom: "))
     assert "client: it knows no byte order mark" in wrong
     assert lines[-1].startswith("2 clients, ")
-    assert ": 1 cells are wrong, 0 of them not judged" in lines[-1]
+    assert ": 1 finding, 0 of them not judged" in lines[-1]
     assert "\x1b" not in out
 
 
@@ -147,7 +147,7 @@ def test_the_real_openai_client_stands_beside_streamkits_own_reader(capsys: pyte
     assert {"openai_create": wrong, "openai_stream": wrong} == outcomes
     assert ["same", "same"] == [one["recorded"]["outcome"] for one in made["clients"]]
     assert [] == [one["version"] for one in made["clients"] if not one["version"][0].isdigit()]
-    assert "4 cells are wrong, 4 of them not judged" in err
+    assert "4 findings, 4 of them not judged" in err
 
 
 # -- only some cells
@@ -226,7 +226,7 @@ def test_what_has_changed_since_the_baseline_is_told(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "broken: right (1.0 -> 1.1): bom: same -> silent difference; sk1:" in out
     assert "mended: no mark: bom: silent difference -> same\n" in out
-    assert "2 cells have changed\n" in out
+    assert "2 cells changed\n" in out
 
 
 # -- Ctrl-C, and a terminal

@@ -122,7 +122,8 @@ def test_a_client_that_hangs_for_good_is_given_up_with_its_process(folder: Path)
     (row,) = drive(plan_of(folder, "hangs_at_a_bom", time_limit=0.2), FEW)
     assert f"it hung for good on {BOSTON} and could not be stopped: the rest was not tried" == row.problem
     assert [BOSTON] == [part.transcript for part in row.parts]
-    assert ("hang", "the target hangs and cannot be stopped") == (
+    assert row.mutation("bom").worst.token.endswith(":bom")
+    assert ("hang", "bom makes the target hang, and it cannot be stopped") == (
         row.mutation("bom").worst.outcome,
         row.mutation("bom").worst.message,
     )

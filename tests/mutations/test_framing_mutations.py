@@ -234,6 +234,10 @@ def test_a_mutation_without_anything_to_do_says_why() -> None:
     usage_last = stream(sse(delta(content="a"), finish(), payload(usage={"total_tokens": 3})))
     with pytest.raises(Inapplicable, match="without anybody noticing"):
         frames.unterminated_last_event.apply(usage_last)
+    usage_before_done = stream(sse(delta(content="a"), finish(), payload(usage={"total_tokens": 3}), DONE))
+    assert frames.unterminated_last_event.apply(usage_before_done).stream.body().endswith(b"[DONE]\n")
+    with pytest.raises(Inapplicable, match="without anybody noticing"):
+        frames.unterminated_last_event.apply(usage_before_done, (0, 1))
 
 
 # How variants are chosen, and what a stream keeps
