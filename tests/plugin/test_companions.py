@@ -197,7 +197,8 @@ def test_a_run_that_does_not_use_it_loads_nothing_of_it(project: pytest.Pytester
     result.assert_outcomes(passed=3, failed=1)
     loaded = json.loads((project.path / "loaded.json").read_text("utf-8"))
     assert "streamkit.pytest_plugin" in loaded, "the plugin was not active, so nothing was shown"
-    assert {"streamkit", "streamkit.pytest_plugin"} == {name for name in loaded if name.split(".")[0] == "streamkit"}
+    ours = {name for name in loaded if name.split(".")[0] == "streamkit"}
+    assert {"streamkit", "streamkit.pytest_plugin", "streamkit.pytest_servers"} == ours
     heavy = {"click", "httpx", "httpx2", "hypothesis", "openai", "pydantic", "requests", "rich", "vcr", "yaml"}
     assert set() == heavy.intersection(loaded)
 

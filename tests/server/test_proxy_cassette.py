@@ -61,7 +61,8 @@ def test_interactions_stand_in_the_order_of_their_requests(tmp_path: Path) -> No
 
     with proxied(answer, cassette=path) as (server, proxy), connect(proxy.url) as slow:
         slow.sendall(request(proxy.url + PATH, b'{"n":0}'))
-        while not server.seen:
+        deadline = time.monotonic() + 10
+        while not server.seen and time.monotonic() < deadline:
             time.sleep(0.001)
         post(proxy, 1)
         post(proxy, 2)
