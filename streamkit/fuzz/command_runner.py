@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["CommandRunner"]
 
 _Made = tuple[Outcome, str]
-_APART = 256
+_APART = 400  # writes, for each second of the time limit, that wait until the one before has been read
+_ENOUGH = 10.0
 _AHEAD = 2  # deliveries that wait for each worker
 
 
@@ -57,7 +58,7 @@ class CommandRunner:
         self.runs = 0
         self._spoken = Spoken.of(None)
         self._numbers = itertools.count(1)
-        self._served = Served(framing, _APART)
+        self._served = Served(framing, max(1, int(_APART * min(limit, _ENOUGH))))
         experience = Experience()
         count = how.workers or workers or default_workers()
         self.lookahead = _AHEAD * count if count > 1 else 0

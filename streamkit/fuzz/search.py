@@ -34,6 +34,7 @@ __all__ = ["Search"]
 
 _DEFAULT_EXAMPLES = 200
 _MOST_HANGS = 3  # deliveries that may hang in one phase before it is given up
+_QUICK, _QUICK_SERVED = 2.0, 5.0  # seconds, at least, for a mutated delivery; a network takes its time
 _MOST_FAULTS = 32  # deliveries after which a driver had to be started anew
 
 
@@ -310,7 +311,8 @@ class Search:
 
     @property
     def _quick(self) -> float:
-        return min(self.options.time_limit, max(2.0, 50 * self.baseline_seconds))
+        least = _QUICK_SERVED if self.runner.target.is_served else _QUICK
+        return min(self.options.time_limit, max(least, 50 * self.baseline_seconds))
 
     def replay(self, case: Case) -> None:
         """Judge one case as the search would."""

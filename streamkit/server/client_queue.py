@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ _REQUEST = 1
 _ALL_STATES = 0xFFFFFFFF
 _NO_COOKIE = b"\xff" * 8
 _RECEIVE_QUEUE = 16 + 4 + 48 + 4  # its place in the answer: after nlmsghdr, and within inet_diag_msg
-_LOOKS = 5  # at once, before a millisecond is waited between two
+_LOOKS = 20  # before a whole millisecond is waited between two
+_MOMENT = 0.00005  # seconds between these
 _UNKNOWN = 0.003  # seconds that must do where the system does not tell
 
 
@@ -72,7 +74,11 @@ class ClientQueue:
             if loop.time() > deadline:
                 return False
             looks += 1
-            await asyncio.sleep(0 if looks < _LOOKS else 0.001)
+            if looks < _LOOKS:
+                time.sleep(_MOMENT)  # noqa: ASYNC251 - too short for a timer of the loop, and the client gets the processor
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(0.001)
         if size is None:
             await asyncio.sleep(min(seconds, _UNKNOWN))
         return True

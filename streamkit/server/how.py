@@ -56,9 +56,9 @@ class How:
             waits for the end of the body and not for the end of the stream.
         encoding: compress the body: "gzip", "deflate", with each chunk flushed; "gzip-late", "deflate-late" for a
             compressor that keeps small events back. Not done for a client that does not accept it.
-        apart: before each of the first so many writes, wait until the client has read the one before (no longer than a
-            fifth of a second each; and one write that takes longer ends the waiting): readers on this machine then see
-            writes apart, whatever the load.
+        apart: before each of the first so many writes, wait until the client has read the one before, so that readers
+            on this machine see writes apart, whatever the load; no longer than a second for all of them. Where the
+            system does not tell what was read (only Linux does), a few milliseconds must do.
         first: behave so towards the first requests only, this many for each URL; the others get the plain answer.
     """
 

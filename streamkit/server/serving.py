@@ -25,6 +25,7 @@ __all__ = ["Replaying", "Server"]
 
 _TURN = 256  # writes of one connection before others have their turn
 _SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
+_PATIENCE = 1.0  # seconds of such waiting, over all writes of a response
 
 
 @dataclass
@@ -241,6 +242,7 @@ async def _send_writes(
     loop = asyncio.get_running_loop()
     start = loop.time()
     closed = False
+    waited = 0.0
     for number, one in enumerate(written):
         if how.speed:
             wait = start + one.due / 1000 / how.speed - loop.time()
@@ -252,8 +254,12 @@ async def _send_writes(
             await asyncio.sleep(how.hold / 1000)
             closed = True
         waits = queue is not None and 0 < number <= how.apart and not one.closing  # "it is over" may come with the end
-        if queue is not None and waits and not await queue.empty(_SLOW):
-            queue = None  # it is busy with something else
+        if queue is not None and waits:
+            began = loop.time()
+            empty = await queue.empty(_SLOW)
+            waited += loop.time() - began
+            if not empty or waited > _PATIENCE:
+                queue = None  # it is busy with something else
         await connection.write(one.data)
         sent.writes += 1
         sent.size += len(one.data)
