@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from skhelpers.drivers import (
 
 import streamkit
 from streamkit.fuzz import Options, Report, command, fuzz
+from streamkit.fuzz.command_runner import CommandRunner
 from streamkit.transcript import Transcript
+from streamkit.wire.fragmentation import Fragmentation
 
 CUTS = Options(max_examples=0, mutations=False)
 MULTIBYTE = "openai_chat/synthetic_multibyte_text"
@@ -94,6 +97,19 @@ def test_the_report_is_the_same_for_any_number_of_workers(planted: str, tmp_path
         told.append(report)
     assert told[0] == told[1]
     assert 4 <= len(pids(tmp_path))
+
+
+@needs_node
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a client has not read")
+def test_every_chunk_is_read_by_itself(tmp_path: Path) -> None:
+    target = command(node(tmp_path, chunks="return chunks.map((chunk) => chunk.length);"), cwd=tmp_path, workers=2)
+    assert target.command is not None
+    body = tiny().body
+    with CommandRunner(target, target.command) as runner:
+        runner.take(tiny())
+        for cuts in (Fragmentation.whole(), Fragmentation((100,)), Fragmentation((7, 8, 9)), Fragmentation.drip(body)):
+            chunks = cuts.chunks(body)
+            assert [len(chunk) for chunk in chunks] == runner.run(chunks).value
 
 
 # -- drivers that break down
