@@ -108,7 +108,7 @@ def test_schemathesis(case):
 
 
 @given(fragmentations("{BOSTON}"))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_hypothesis(fragmentation):
     assert streamkit.accumulate(streamkit.load("{BOSTON}").fragment(fragmentation)).ended
 
