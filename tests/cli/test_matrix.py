@@ -234,8 +234,13 @@ def test_what_has_changed_since_the_baseline_is_told(capsys: pytest.CaptureFixtu
 
 def start(*command: str, **more: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    # Not as it may be inherited here: a shell lets what it runs in the background ignore Ctrl-C.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from streamkit.cli import main; main(sys.argv[1:])"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "streamkit", "matrix", *command], env=environment, encoding="utf-8", **more
+        [sys.executable, "-c", program, "matrix", *command], env=environment, encoding="utf-8", **more
     )
 
 
