@@ -257,12 +257,7 @@ class Search:
         drawn = self._drawn() if failing is None and not single else None
         found = failing or drawn
         if single:
-            counts: dict[str, int] = {}
-            for cut in single:
-                kind = str(boundaries(body).at(cut))
-                counts[kind] = counts.get(kind, 0) + 1
-            ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-            self.report_finding(Fragmentation((single[0],)), "single cuts", ordered)
+            self.report_finding(Fragmentation((single[0],)), "single cuts", sweep.by_class(body, single))
         elif found is not None:
             phase = "prelude" if failing is not None else "drawn"
             self.report_finding(self._minimal(found), phase, {})

@@ -8,6 +8,7 @@ over each boundary class, and the report says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ from streamkit.wire.boundaries import HOT_CLASSES, boundaries
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from streamkit.wire.boundaries import Boundaries
 
-__all__ = ["affordable", "near_pairs", "prelude", "single_cuts"]
+__all__ = ["affordable", "by_class", "near_pairs", "prelude", "single_cuts"]
 
 _PRELUDE_BYTES = 64 * 2**20
 _SWEEP_BYTES = 64 * 2**20
@@ -111,3 +112,10 @@ def single_cuts(body: bytes, most: int | None = None) -> tuple[list[int], bool]:
         if share > 0:
             chosen.extend(column[:: max(1, -(-len(column) // share))])
     return sorted(chosen), False
+
+
+def by_class(body: bytes, cuts: Sequence[int]) -> dict[str, int]:
+    """Return how many of the cuts are of each boundary class, the most frequent first."""
+    where = boundaries(body)
+    counts = Counter(str(where.at(cut)) for cut in cuts)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
