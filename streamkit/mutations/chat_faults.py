@@ -6,6 +6,7 @@ between two calls, inside the arguments; with no end at all, or with one that sa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -165,7 +166,8 @@ def length_mid_args(chat: Chat, choose: Choose) -> Edit:
 @_fault(
     "arguments_astray",
     "sends a tool call's arguments at an index where no call was opened, without its id",
-    right="reports an error or a call that must not be executed; it does not give the call without arguments",
+    right="reports an error or a call that must not be executed, or gives the call its arguments; it never gives it "
+    "without them",
     sources=["BerriAI/litellm#12973", "agno-agi/agno#8880", "dyedd/lens#49", "strands-agents/harness-sdk#270"],
 )
 def arguments_astray(chat: Chat, choose: Choose) -> Edit:
@@ -177,7 +179,8 @@ def arguments_astray(chat: Chat, choose: Choose) -> Edit:
     body_of(head)["arguments"] = ""
     free = max(other.index for other in calls) + 1
     replaced_call(chat, choice, calls, call, [head, {**fragment(head, call.arguments), "index": free}])
-    return chat.edit(f"sent a tool call's arguments at the index {free}, where no call was opened")
+    edit = chat.edit(f"sent a tool call's arguments at the index {free}, where no call was opened")
+    return replace(edit, also=(lambda completion: completion,))  # one call lacks arguments: whose they are can be told
 
 
 # -- begun again, or broken off

@@ -220,3 +220,14 @@ def test_usage_of_another_number_is_expected_where_the_mutation_says_so() -> Non
 
     assert None is verdict(Outcome(value={**COUNTED, "usage": {"total_tokens": 9}}), Class.DIALECT, COUNTING, nine)
     assert None is not verdict(Outcome(value={**COUNTED, "usage": {"total_tokens": 3}}), Class.DIALECT, COUNTING, nine)
+
+
+def test_a_fault_whose_right_answer_can_be_told_may_be_answered_with_it_and_with_nothing_else() -> None:
+    same = (lambda completion: completion,)
+    without = {**MESSAGE, "tool_calls": [{"id": "call_1", "name": "f", "arguments": ""}]}
+    right = JUDGE.wrong(Outcome(value=MESSAGE), BODY, Class.FAULT, None, "message", same)
+    assert right is None
+    assert JUDGE.wrong(Outcome(value=MESSAGE), BODY, Class.FAULT, None, "message") is not None
+    assert JUDGE.wrong(Outcome(value=without), BODY, Class.FAULT, None, "message", same) is not None
+    unsure = Judge(Outcome(value=MESSAGE), BODY, None, trusted=False)
+    assert unsure.wrong(Outcome(value=MESSAGE), BODY, Class.FAULT, None, "message", same) is not None
