@@ -97,10 +97,10 @@ class Planner:
 
     def plan(self, received: Received) -> Plan:
         """Return what to do with a request. Whatever is wrong with it is an answer, too."""
-        path = received.target.partition("?")[0]
-        api = dialect_of_path(received.method, path)
+        target = _without_host(received.target)
+        api = dialect_of_path(received.method, target.partition("?")[0])
         try:
-            steering, rest = read_path(received.target, self.find)
+            steering, rest = read_path(target, self.find)
             told = read_header(received.header(HEADER), self.find)
             if told.text:
                 steering = Steering(
@@ -230,6 +230,14 @@ class Planner:
             else:
                 told["note"] = f"not compressed: the client does not accept {name}"
         return Plan(answer, how, {**told, "how": str(how)} if str(how) else told)
+
+
+def _without_host(target: str) -> str:
+    """Return path and query of a target that may be a whole URL, as a client writes it to an HTTP proxy."""
+    if not target.lower().startswith(("http://", "https://")):
+        return target
+    _, mark, rest = target.partition("://")[2].partition("/")
+    return mark + rest if mark else "/"
 
 
 def _page(how: How, plan: Plan, api: str | None) -> Delivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,6 +248,29 @@ def test_a_cassette_that_was_recorded_anew_is_read_anew(tmp_path: Path) -> None:
             assert text == ask(running.url + "/case/mine/v1/x").body
 
 
+def test_a_header_holds_what_a_path_holds(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.sse").write_bytes(b"data: 1\n\n")
+    with ReplayServer(folder=tmp_path) as running, connect(running.url) as connection:
+        for name in ("caf\u00e9", "caf%C3%A9"):
+            steered = request(running.url + CHAT, headers=["x-streamkit: NAME;cuts=3"])
+            connection.sendall(steered.replace(b"NAME", name.encode()))
+            assert [b"dat", b"a: 1\n\n"] == reply(connection).chunks
+
+
+def test_a_client_that_takes_it_for_a_proxy_is_steered_too(server: ReplayServer) -> None:
+    url = server.case_url(BOSTON.name, "cuts=99") + "/chat/completions"
+    sent = request(url).replace(b"POST /", b"POST http://api.example.com/")
+    with connect(url) as connection:
+        connection.sendall(sent)
+        assert Fragmentation.at(99).chunks(BOSTON.body) == reply(connection).chunks
+
+
+def test_writes_that_lie_beyond_the_answer_are_told(server: ReplayServer) -> None:
+    found = ask(server.case_url(BOSTON.name, "writes=99999") + "/chat/completions")
+    assert (400, "whole") == (found.status, found.ended)
+    assert b"beyond" in found.body
+
+
 # -- the log
 
 
@@ -267,7 +292,31 @@ def test_a_key_in_the_url_does_not_come_into_the_log(server: ReplayServer) -> No
         assert "AIzaSyA1234567890" not in str(running.wait_for(1))
 
 
+def test_a_listener_that_fails_takes_nothing_from_the_clients(caplog: pytest.LogCaptureFixture) -> None:
+    def full(record: dict[str, Any]) -> None:
+        raise OSError(28, "No space left on device")
+
+    with ReplayServer(BOSTON, log=full) as running, connect(running.url) as connection:
+        for _ in range(3):
+            connection.sendall(request(running.case_url(BOSTON.name) + "/chat/completions"))
+            assert BOSTON.body == reply(connection).body
+        assert 3 == len(running.wait_for(3))
+    assert "No space left on device" in caplog.text
+
+
 # -- starting and stopping
+
+
+def test_connections_that_have_just_come_are_closed_when_it_stops() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        running = ReplayServer(BOSTON).start()
+        clients = [connect(running.url) for _ in range(50)]
+        running.close()
+        gc.collect()
+        for client in clients:
+            client.close()
+    assert [] == [str(one.message) for one in told if one.category is ResourceWarning]
 
 
 def test_a_port_that_is_in_use_is_told() -> None:
