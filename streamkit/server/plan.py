@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from streamkit.case import Case
 from streamkit.errors import CassetteError, StreamkitError, UsageError
@@ -122,6 +123,13 @@ class Planner:
             return received.target
         return self.answers.without_secrets(Request(received.method, received.target)).url
 
+    def count_anew(self, path: str) -> None:
+        """Take it that no request came yet to a path and what is below it: `first=` holds for the next ones again."""
+        path = unquote(path)
+        with self._lock:
+            for asked in [one for one in self._counts if one == path or one.startswith((f"{path}/", f"{path}?"))]:
+                del self._counts[asked]
+
     # -- which answer
 
     def _answer(self, received: Received, steering: Steering, rest: str) -> Plan:
@@ -214,8 +222,9 @@ class Planner:
             return plan
         how = plan.how.beside(self.conduct.how)
         if how.first is not None:
+            asked = unquote(_without_host(received.target))  # clients encode the same URL in their own ways
             with self._lock:
-                count = self._counts[received.target] = self._counts.get(received.target, 0) + 1
+                count = self._counts[asked] = self._counts.get(asked, 0) + 1
             if count > how.first:
                 how = How(framing=how.framing, writes=how.writes, speed=how.speed, gap=how.gap)
         if how.status is not None or how.page is not None:
