@@ -97,13 +97,19 @@ def read_header(value: str | None, find: Callable[[str], Transcript | None]) -> 
         return Steering()
     with suppress(UnicodeError):
         value = value.encode("latin-1").decode()
+    try:
+        return split_case(value, find)
+    except UsageError:
+        if unquote(value) == value:
+            raise
     return split_case(unquote(value), find)
 
 
 def split_case(text: str, find: Callable[[str], Transcript | None]) -> Steering:
     """Return what a text asks for: token or name, and conduct; errors as for `read_path`."""
     parts = [part.strip() for part in text.split(";")]
-    what = parts.pop(0) if "=" not in parts[0] else ""
+    named = "=" not in parts[0] or (not How.knows(parts[0]) and find(parts[0]) is not None)
+    what = parts.pop(0) if named else ""
     cuts = steps = None
     conduct = []
     for part in parts:

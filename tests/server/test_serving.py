@@ -251,10 +251,18 @@ def test_a_cassette_that_was_recorded_anew_is_read_anew(tmp_path: Path) -> None:
 def test_a_header_holds_what_a_path_holds(tmp_path: Path) -> None:
     (tmp_path / "caf\u00e9.sse").write_bytes(b"data: 1\n\n")
     with ReplayServer(folder=tmp_path) as running, connect(running.url) as connection:
-        for name in ("caf\u00e9", "caf%C3%A9"):
+        (tmp_path / "a%41=b.sse").write_bytes(b"data: 1\n\n")
+        for name in ("caf\u00e9", "caf%C3%A9", "a%41=b", "a%2541=b"):
             steered = request(running.url + CHAT, headers=["x-streamkit: NAME;cuts=3"])
             connection.sendall(steered.replace(b"NAME", name.encode()))
             assert [b"dat", b"a: 1\n\n"] == reply(connection).chunks
+
+
+def test_a_name_may_hold_an_equals_sign_as_those_of_parametrized_tests_do(tmp_path: Path) -> None:
+    (tmp_path / "test_x[n=1].sse").write_bytes(b"data: 1\n\n")
+    with ReplayServer(folder=tmp_path) as running:
+        assert [b"dat", b"a: 1\n\n"] == ask(running.case_url("test_x[n=1]", "cuts=3") + "/x").chunks
+        assert 400 == ask(running.url + "/case/rest=1/v1/x").status
 
 
 def test_a_client_that_takes_it_for_a_proxy_is_steered_too(server: ReplayServer) -> None:
