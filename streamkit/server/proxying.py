@@ -175,8 +175,6 @@ class Proxying(Server):
         self._clean.learn(Request(received.method, url, tuple(self._upstream.headers(received, dialect))))
 
     def _shown(self, received: Received) -> str:
-        if "?" not in received.target:
-            return received.target
         return self._clean.request(Request(received.method, received.target)).url
 
 

@@ -25,7 +25,7 @@ from streamkit.case import Case
 from streamkit.errors import UsageError
 from streamkit.mutations.registry import Class
 from streamkit.replay.delivery import Delivery
-from streamkit.server import ReplayServer
+from streamkit.server import RecordingProxy, ReplayServer
 from streamkit.transcript import Request, ResponseHead, Transcript
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -310,6 +310,17 @@ def test_a_listener_that_fails_takes_nothing_from_the_clients(caplog: pytest.Log
             assert BOSTON.body == reply(connection).body
         assert 3 == len(running.wait_for(3))
     assert "No space left on device" in caplog.text
+
+
+def test_a_key_in_the_path_or_before_the_host_does_not_come_into_the_log(tmp_path: Path) -> None:
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
+    with ReplayServer(BOSTON) as running, RecordingProxy(running.url, tmp_path / "c.yaml") as proxy:
+        for one in (running, proxy):
+            ask(f"{one.url}/{key}/v1/x")
+            with connect(one.url) as connection:
+                connection.sendall(request(one.url + CHAT).replace(b"POST /", b"POST http://user:pass-1@host/"))
+                reply(connection)
+            assert {"/REDACTED/v1/x", "http://REDACTED@host" + CHAT} == {line["path"] for line in one.wait_for(2)}
 
 
 # -- starting and stopping
