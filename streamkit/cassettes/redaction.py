@@ -148,8 +148,12 @@ class Redactor:
         """Return the request without secrets. The credentials in its head are removed from its body too."""
         return self._request(request, self._with(self._credentials(request)))
 
+    def text(self, text: str) -> str:
+        """Return a text outside a body, such as a message for a log, without secrets."""
+        return self._text(text, self._known)
+
     def transcript(self, transcript: Transcript) -> Transcript:
-        """Return the transcript without secrets, in its body, head and request.
+        """Return the transcript without secrets, in its body, head, error and request.
 
         A compressed body is searched decoded. Where nothing is found it stays as it was; otherwise it is stored
         decoded, each chunk with what the wire's chunk decodes to.
@@ -201,7 +205,8 @@ class Redactor:
         if body != plain.body:
             transcript = replace(plain, body=body)
         headers = self._header_values(transcript.head.headers, known)
-        return replace(transcript, head=ResponseHead(old.status, self._text(old.reason, known), headers))
+        head = ResponseHead(old.status, self._text(old.reason, known), headers)
+        return replace(transcript, head=head, error=self._text(transcript.error, known))  # libraries quote what came
 
     def _header_values(self, headers: _Headers, known: _Known) -> _Headers:
         return tuple((name, self._header_value(name, value, known)) for name, value in headers)

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -142,6 +142,12 @@ def wait_for_signal(stack: ExitStack) -> threading.Event:
     return stop
 
 
+def _closed(file: TextIO) -> None:
+    """Close a log; whether it could be written, has been told."""
+    with suppress(OSError):
+        file.close()
+
+
 def log_to(stack: ExitStack, path: str | None) -> Callable[[dict[str, Any]], None]:
     """Return what writes a mapping as a line of JSON, at once, to a file or to standard error.
 
@@ -152,14 +158,22 @@ def log_to(stack: ExitStack, path: str | None) -> Callable[[dict[str, Any]], Non
     if path is not None and path != "-":
         check_writable(path)
         file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - the stack closes it
-        stack.callback(file.close)
+        stack.callback(_closed, file)
     elif path == "-":
         file = sys.stdout
     lock = threading.Lock()
 
+    failed = False
+
     def log(record: dict[str, Any]) -> None:
+        nonlocal failed
         with lock:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
+            try:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.flush()
+            except OSError as error:  # a full disk, a closed pipe: the clients are answered all the same
+                if not failed:
+                    click.echo(f"streamkit: the log cannot be written: {error.strerror or error}", err=True)
+                failed = True
 
     return log

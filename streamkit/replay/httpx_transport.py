@@ -80,11 +80,19 @@ def replayed_response(module: Any, request: Any, delivery: Delivery) -> Any:
     reason = delivery.head.reason.encode("ascii", "ignore")
     return module.Response(
         delivery.head.status,
-        headers=delivery.headers,
+        headers=[(_header(name), _header(value)) for name, value in delivery.headers],
         stream=_stream_class(module)(delivery, timeout),
         request=request,
         extensions={"reason_phrase": reason} if reason else {},
     )
+
+
+def _header(text: str) -> bytes:
+    """Return the bytes of a header's name or value: as recorded, or UTF-8 where it was written by hand."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 @lru_cache(maxsize=4)

@@ -29,7 +29,8 @@ class Background(ABC):
     Args:
         host: to listen on.
         port: 0 for one that is free.
-        log: is called with a mapping for each request that is done, on the server's own thread.
+        log: is called with a mapping for each request that is done, on the server's own thread. What it raises goes to
+            the logger of asyncio, and changes nothing for the clients.
 
     Attributes:
         url: "http://127.0.0.1:40123"; "" before it listens.
@@ -125,8 +126,13 @@ class Background(ABC):
             self._done += 1
             self.log.append(record)
             self._served.notify_all()
-        if self._listener is not None:
+        if self._listener is None:
+            return
+        try:
             self._listener(record)
+        except Exception as error:  # noqa: BLE001 - no fault of the client's, whose connection goes on
+            told = {"message": "what listens to the log of streamkit's server has failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
 
     def _here(self) -> str:
         if not self.url:

@@ -141,6 +141,12 @@ class How:
             found[name] = _read(name, value)
         return cls(**found)
 
+    @staticmethod
+    def knows(text: str) -> bool:
+        """Say whether a text begins as conduct does: with one of its names, and an equals sign."""
+        name, equals, _ = text.partition("=")
+        return bool(equals) and name.strip().replace("-", "_") in _NAMES
+
     def beside(self, other: How) -> How:
         """Return this conduct where it says something, and the other's elsewhere."""
         said = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from streamkit.case import Case
 from streamkit.errors import CassetteError, StreamkitError, UsageError
@@ -97,10 +98,10 @@ class Planner:
 
     def plan(self, received: Received) -> Plan:
         """Return what to do with a request. Whatever is wrong with it is an answer, too."""
-        path = received.target.partition("?")[0]
-        api = dialect_of_path(received.method, path)
+        target = _without_host(received.target)
+        api = dialect_of_path(received.method, target.partition("?")[0])
         try:
-            steering, rest = read_path(received.target, self.find)
+            steering, rest = read_path(target, self.find)
             told = read_header(received.header(HEADER), self.find)
             if told.text:
                 steering = Steering(
@@ -118,9 +119,14 @@ class Planner:
 
     def shown(self, received: Received) -> str:
         """Return the target of a request without secrets: some APIs take their key in the URL."""
-        if "?" not in received.target:
-            return received.target
         return self.answers.without_secrets(Request(received.method, received.target)).url
+
+    def count_anew(self, path: str) -> None:
+        """Take it that no request came yet to a path and what is below it: `first=` holds for the next ones again."""
+        path = unquote(path)
+        with self._lock:
+            for asked in [one for one in self._counts if one == path or one.startswith((f"{path}/", f"{path}?"))]:
+                del self._counts[asked]
 
     # -- which answer
 
@@ -214,8 +220,9 @@ class Planner:
             return plan
         how = plan.how.beside(self.conduct.how)
         if how.first is not None:
+            asked = unquote(_without_host(received.target))  # clients encode the same URL in their own ways
             with self._lock:
-                count = self._counts[received.target] = self._counts.get(received.target, 0) + 1
+                count = self._counts[asked] = self._counts.get(asked, 0) + 1
             if count > how.first:
                 how = How(framing=how.framing, writes=how.writes, speed=how.speed, gap=how.gap)
         if how.status is not None or how.page is not None:
@@ -230,6 +237,14 @@ class Planner:
             else:
                 told["note"] = f"not compressed: the client does not accept {name}"
         return Plan(answer, how, {**told, "how": str(how)} if str(how) else told)
+
+
+def _without_host(target: str) -> str:
+    """Return path and query of a target that may be a whole URL, as a client writes it to an HTTP proxy."""
+    if not target.lower().startswith(("http://", "https://")):
+        return target
+    _, mark, rest = target.partition("://")[2].partition("/")
+    return mark + rest if mark else "/"
 
 
 def _page(how: How, plan: Plan, api: str | None) -> Delivery:

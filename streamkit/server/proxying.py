@@ -132,7 +132,7 @@ class Proxying(Server):
                 replayed.finished()
         result = await self._pass_on(connection, client, number, received, sent, dialect)
         if isinstance(result, NoAnswer):
-            told = f"streamkit record: {result.message}"
+            told = self._clean.text(f"streamkit record: {result.message}")  # h11 quotes what came, be it a key
             return await refuse("no_answer", result.status, told, reason=result.reason)
         return result
 
@@ -153,6 +153,7 @@ class Proxying(Server):
                 self._links[connection] = exchange.link
             if not isinstance(result, NoAnswer):
                 answer = "nothing" if recording.transcript is None else "passed" if reserved is None else "recorded"
+                exchange.passed.error = self._clean.text(exchange.passed.error)
                 told = _told(answer, exchange, recording, started)
                 self._ended.put_nowait(
                     self._record(number, client, told, method=received.method, path=self._shown(received))
@@ -171,13 +172,9 @@ class Proxying(Server):
 
     def _learn(self, url: str, received: Received, dialect: str | None) -> None:
         """Know the credentials that go upstream, for the answer may hold them too."""
-        redactor = self._cassette.settings.redactor
-        if redactor is not None:
-            redactor.learn(Request(received.method, url, tuple(self._upstream.headers(received, dialect))))
+        self._clean.learn(Request(received.method, url, tuple(self._upstream.headers(received, dialect))))
 
     def _shown(self, received: Received) -> str:
-        if "?" not in received.target:
-            return received.target
         return self._clean.request(Request(received.method, received.target)).url
 
 

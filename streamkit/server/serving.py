@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.server.connection import Connection, Limits, Unreadable
 from streamkit.server.plan import Plan, Planner, refused
-from streamkit.server.writes import After, Script, refusal, script
+from streamkit.server.writes import After, Script, of_http_1_0, refusal, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Replaying", "Server"]
 
 _TURN = 256  # writes of one connection before others have their turn
+_UNTIL_BEGUN = 8  # turns of the event loop; from a connection that is taken to its task there are four
 _SLOW = 0.2  # seconds in which a client has read what came, where one waits for that
 _PATIENCE = 1.0  # seconds of such waiting, over all writes of a response
 
@@ -75,6 +76,7 @@ class Server(ABC):
         """Take no more connections, let what is under way end for `grace` seconds, and close the rest."""
         self._stopping = True
         if self._server is not None:
+            await _begun(self._server)
             self._server.close()
         for task, busy in list(self._clients.items()):
             if not busy:
@@ -91,6 +93,9 @@ class Server(ABC):
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine of asyncio's server runs in a task
+        if self._stopping:
+            writer.transport.abort()
+            return
         self._clients[task] = False
         connection = Connection(reader, writer, self._limits)
         peer = writer.get_extra_info("peername")
@@ -135,9 +140,11 @@ class Server(ABC):
         started = asyncio.get_running_loop().time()
         try:
             written = script(connection.h11, received.method, plan.delivery, plan.how)
-        except StreamkitError as error:  # cuts of the wire that do not fit
+        except StreamkitError as error:  # cuts of the wire that do not fit; its h11 has moved on
             plan = Plan(refused(None, 400, str(error)), type(plan.how)(), {"answer": "error", "error": str(error)})
-            written = script(connection.h11, received.method, plan.delivery, plan.how)
+            written = script(
+                of_http_1_0(received.method), received.method, plan.delivery, plan.how
+            )  # ours has moved on
         sent = _Sent()
         try:
             return await self._play(connection, written, plan.how, sent)
@@ -209,6 +216,18 @@ class Replaying(Server):
 
     def _shown(self, received: Received) -> str:
         return self._planner.shown(received)
+
+
+async def _begun(server: asyncio.Server) -> None:
+    """Take no more connections, and wait until each that was taken has its task.
+
+    asyncio forgets the others when the server is closed: their sockets stay open until they are collected.
+    """
+    for one in server.sockets:
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().remove_reader(one.fileno())
+    for _ in range(_UNTIL_BEGUN):
+        await asyncio.sleep(0)
 
 
 async def _send_head(connection: Connection, head: bytes, how: How) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -87,14 +88,28 @@ def read_path(target: str, find: Callable[[str], Transcript | None]) -> tuple[St
 
 
 def read_header(value: str | None, find: Callable[[str], Transcript | None]) -> Steering:
-    """Return what the header of a request asks for; errors as for `read_path`."""
-    return Steering() if value is None else split_case(value, find)
+    """Return what the header of a request asks for; errors as for `read_path`.
+
+    It is the text of a path: a header that came as UTF-8 was read as Latin-1, and what no header can hold is
+    percent-encoded.
+    """
+    if value is None:
+        return Steering()
+    with suppress(UnicodeError):
+        value = value.encode("latin-1").decode()
+    try:
+        return split_case(value, find)
+    except UsageError:
+        if unquote(value) == value:
+            raise
+    return split_case(unquote(value), find)
 
 
 def split_case(text: str, find: Callable[[str], Transcript | None]) -> Steering:
     """Return what a text asks for: token or name, and conduct; errors as for `read_path`."""
     parts = [part.strip() for part in text.split(";")]
-    what = parts.pop(0) if "=" not in parts[0] else ""
+    named = "=" not in parts[0] or (not How.knows(parts[0]) and find(parts[0]) is not None)
+    what = parts.pop(0) if named else ""
     cuts = steps = None
     conduct = []
     for part in parts:

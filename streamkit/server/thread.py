@@ -94,7 +94,7 @@ class ReplayServer(Background):
         return self._here() + base_path(dialect)
 
     def case_url(self, what: str | Case | Transcript, how: How | str | None = None) -> str:
-        """Return the base URL that steers a client to a case.
+        """Return the base URL that steers a client to a case. Its `first=` counts from here on, in each call anew.
 
         Args:
             what: a case, or a transcript, that can be named; a token; or a text such as "NAME;cuts=99;reset=300".
@@ -112,6 +112,7 @@ class ReplayServer(Background):
             text += f";{how}"
             split_case(text, self._planner.find)
         dialect = dialect_of(steering.case.transcript) if steering.case is not None else "openai_chat"
+        self._planner.count_anew(case_path(text))
         return self._here() + case_path(text) + base_path(dialect)
 
     def offer(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamkit.replay.delivery import Delivery
     from streamkit.server.how import How
 
-__all__ = ["After", "Script", "Write", "encoded", "refusal", "script"]
+__all__ = ["After", "Script", "Write", "encoded", "of_http_1_0", "refusal", "script"]
 
 _STREAMS = ("event-stream", "ndjson", "jsonl", "json-seq", "eventstream", "json-stream")
 
@@ -100,7 +100,7 @@ def script(connection: h11.Connection, method: str, answer: Delivery, how: How) 
     """
     framing = _framing(connection, answer, how)
     if framing == "close":
-        connection = _of_http_1_0(method)
+        connection = of_http_1_0(method)
     chunks, times = _listed(answer)
     announced = sum(map(len, chunks))
     breaks = how.breaks_at(announced)
@@ -142,7 +142,7 @@ def _framing(connection: h11.Connection, answer: Delivery, how: How) -> str:
     return "close" if old else "chunked"
 
 
-def _of_http_1_0(method: str) -> h11.Connection:
+def of_http_1_0(method: str) -> h11.Connection:
     """Return a connection on which h11 ends a body by closing: to HTTP/1.1 it would write chunks."""
     other = h11.Connection(h11.SERVER)
     other.receive_data((b"HEAD" if method == "HEAD" else b"GET") + b" / HTTP/1.0\r\n\r\n")
@@ -165,7 +165,7 @@ def refusal(answer: Delivery) -> bytes:
     """Return all of an answer after which the connection is closed, whatever became of the request."""
     from streamkit.server.how import How
 
-    written = script(_of_http_1_0("POST"), "POST", answer, How(framing="length"))
+    written = script(of_http_1_0("POST"), "POST", answer, How(framing="length"))
     return b"".join([written.head, *(one.data for one in written)])
 
 

@@ -115,3 +115,13 @@ def test_a_port_in_use_is_told() -> None:
         command = [sys.executable, "-m", "streamkit", "serve", "--port", str(taken.getsockname()[1])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (2, True) == (done.returncode, "in use" in done.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_log_that_cannot_be_written_is_told_once_and_stops_no_answer() -> None:
+    with served("openai_chat/boston_weather", "--log", "/dev/full") as (url, running):
+        for _ in range(3):
+            assert BOSTON.body == ask(url + "/v1/chat/completions", RECORDED).body
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=20)
+    assert (0, "streamkit: the log cannot be written: No space left on device\n") == (running.returncode, err)

@@ -14,7 +14,7 @@ import streamkit
 from streamkit.errors import UsageError
 from streamkit.replay import httpx_transport
 from streamkit.strategies import fragmentations
-from streamkit.transcript import Ending, Transcript
+from streamkit.transcript import Ending, ResponseHead, Transcript
 from streamkit.wire.fragmentation import Fragmentation
 
 BOSTON = streamkit.load("openai_chat/boston_weather")
@@ -117,3 +117,14 @@ def test_nothing_to_replay_is_an_error() -> None:
 def test_cuts_beyond_the_body_are_an_error_before_anything_is_sent() -> None:
     with pytest.raises(UsageError, match="beyond the body of 3220 bytes"):
         httpx_transport(BOSTON, "3221", module=MODULES[0])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_header_beyond_ascii_comes_back_as_its_bytes(name: str) -> None:
+    module = importlib.import_module(name)
+    head = ResponseHead(headers=(("x-name", "caf\u00c3\u00a9"), ("x-other", "\u20ac")))
+    transport = httpx_transport(Transcript(b"data: 1\n\n", head), module=module)
+    with module.Client(transport=transport) as client:
+        headers = client.get("http://replayed/").headers
+    assert [b"caf\xc3\xa9", b"\xe2\x82\xac"] == [headers.raw[number][1] for number in (0, 1)]
+    assert "caf\u00e9" == headers["x-name"]

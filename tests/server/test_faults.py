@@ -244,3 +244,11 @@ def test_a_client_that_closes_in_mid_stream_is_told_in_the_log() -> None:
             one.recv(10)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         assert "client_closed" == server.wait_for(1)[0]["ended"]
+
+
+def test_two_tests_with_the_same_url_each_meet_its_first_requests() -> None:
+    with ReplayServer("openai_chat/boston_weather") as server:
+        for _ in range(2):
+            url = server.case_url("openai_chat/boston_weather", "status=503;first=1") + "/chat/completions"
+            other = url.replace("status=503;", "status=503%3B").replace("%2F", "/")  # the same to every reader of URLs
+            assert [503, 200, 200] == [ask(one).status for one in (url, other, url)]

@@ -96,6 +96,20 @@ def test_the_upstream_does_not_speak_http(raw: bytes, reason: str, tmp_path: Pat
         assert reason == proxy.wait_for(1)[0]["reason"]
 
 
+@pytest.mark.parametrize(
+    "raw", [b"Bearer KEY\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nx KEY\r\n\r\n"]
+)
+def test_a_key_in_what_is_no_http_comes_neither_into_the_log_nor_the_cassette(raw: bytes, tmp_path: Path) -> None:
+    path, key = tmp_path / "c.yaml", "a-key-of-no-known-shape-1234"
+    with proxied_raw(raw.replace(b"KEY", key.encode()), cassette=path, key=key) as (_, proxy):
+        with connect(proxy.url) as client:
+            client.sendall(request(proxy.url + PATH))
+            assert client.recv(65536)
+            assert "illegal" in proxy.wait_for(1)[0]["error"]
+        assert key not in str(proxy.log)
+    assert not path.exists() or key not in path.read_text("utf-8")
+
+
 def test_an_upstream_that_falls_silent_breaks_the_stream_and_is_recorded_so(tmp_path: Path) -> None:
     answer = Answer(PIECES[:3], end="hang")
     with proxied(answer, cassette=tmp_path / "c.yaml", patience=Patience(read=0.3)) as (_, proxy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from streamkit.case import Case
 from streamkit.errors import UsageError
 from streamkit.mutations.registry import Class
 from streamkit.replay.delivery import Delivery
-from streamkit.server import ReplayServer
+from streamkit.server import RecordingProxy, ReplayServer
 from streamkit.transcript import Request, ResponseHead, Transcript
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -246,6 +248,37 @@ def test_a_cassette_that_was_recorded_anew_is_read_anew(tmp_path: Path) -> None:
             assert text == ask(running.url + "/case/mine/v1/x").body
 
 
+def test_a_header_holds_what_a_path_holds(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.sse").write_bytes(b"data: 1\n\n")
+    with ReplayServer(folder=tmp_path) as running, connect(running.url) as connection:
+        (tmp_path / "a%41=b.sse").write_bytes(b"data: 1\n\n")
+        for name in ("caf\u00e9", "caf%C3%A9", "a%41=b", "a%2541=b"):
+            steered = request(running.url + CHAT, headers=["x-streamkit: NAME;cuts=3"])
+            connection.sendall(steered.replace(b"NAME", name.encode()))
+            assert [b"dat", b"a: 1\n\n"] == reply(connection).chunks
+
+
+def test_a_name_may_hold_an_equals_sign_as_those_of_parametrized_tests_do(tmp_path: Path) -> None:
+    (tmp_path / "test_x[n=1].sse").write_bytes(b"data: 1\n\n")
+    with ReplayServer(folder=tmp_path) as running:
+        assert [b"dat", b"a: 1\n\n"] == ask(running.case_url("test_x[n=1]", "cuts=3") + "/x").chunks
+        assert 400 == ask(running.url + "/case/rest=1/v1/x").status
+
+
+def test_a_client_that_takes_it_for_a_proxy_is_steered_too(server: ReplayServer) -> None:
+    url = server.case_url(BOSTON.name, "cuts=99") + "/chat/completions"
+    sent = request(url).replace(b"POST /", b"POST http://api.example.com/")
+    with connect(url) as connection:
+        connection.sendall(sent)
+        assert Fragmentation.at(99).chunks(BOSTON.body) == reply(connection).chunks
+
+
+def test_writes_that_lie_beyond_the_answer_are_told(server: ReplayServer) -> None:
+    found = ask(server.case_url(BOSTON.name, "writes=99999") + "/chat/completions")
+    assert (400, "whole") == (found.status, found.ended)
+    assert b"beyond" in found.body
+
+
 # -- the log
 
 
@@ -267,7 +300,42 @@ def test_a_key_in_the_url_does_not_come_into_the_log(server: ReplayServer) -> No
         assert "AIzaSyA1234567890" not in str(running.wait_for(1))
 
 
+def test_a_listener_that_fails_takes_nothing_from_the_clients(caplog: pytest.LogCaptureFixture) -> None:
+    def full(record: dict[str, Any]) -> None:
+        raise OSError(28, "No space left on device")
+
+    with ReplayServer(BOSTON, log=full) as running, connect(running.url) as connection:
+        for _ in range(3):
+            connection.sendall(request(running.case_url(BOSTON.name) + "/chat/completions"))
+            assert BOSTON.body == reply(connection).body
+        assert 3 == len(running.wait_for(3))
+    assert "No space left on device" in caplog.text
+
+
+def test_a_key_in_the_path_or_before_the_host_does_not_come_into_the_log(tmp_path: Path) -> None:
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
+    with ReplayServer(BOSTON) as running, RecordingProxy(running.url, tmp_path / "c.yaml") as proxy:
+        for one in (running, proxy):
+            ask(f"{one.url}/{key}/v1/x")
+            with connect(one.url) as connection:
+                connection.sendall(request(one.url + CHAT).replace(b"POST /", b"POST http://user:pass-1@host/"))
+                reply(connection)
+            assert {"/REDACTED/v1/x", "http://REDACTED@host" + CHAT} == {line["path"] for line in one.wait_for(2)}
+
+
 # -- starting and stopping
+
+
+def test_connections_that_have_just_come_are_closed_when_it_stops() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        running = ReplayServer(BOSTON).start()
+        clients = [connect(running.url) for _ in range(50)]
+        running.close()
+        gc.collect()
+        for client in clients:
+            client.close()
+    assert [] == [str(one.message) for one in told if one.category is ResourceWarning]
 
 
 def test_a_port_that_is_in_use_is_told() -> None:
