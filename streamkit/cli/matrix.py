@@ -17,6 +17,7 @@ from streamkit.cli.common import (
     check_writable,
     console,
     debug_option,
+    ends_like_ctrl_c,
     keep_hypothesis_out_of_here,
     write_json,
     write_text,
@@ -126,7 +127,7 @@ def matrix(
     old = load_matrix(baseline) if baseline is not None else None
     plan = replace(read(file), **{name: value for name, value in plain.items() if value is not None})
     began = time.monotonic()
-    with _progress(len(plan.only(clients))) as listener:
+    with ends_like_ctrl_c(), _progress(len(plan.only(clients))) as listener:
         rows = drive(plan, Choice(clients, transcripts, classes, only, jobs, workers), listener)
     day = (date if date is not None else dt.datetime.now(dt.UTC)).date().isoformat()
     made = Matrix(plan, rows, day, time.monotonic() - began)
