@@ -188,7 +188,8 @@ def _print(out: Console, made: Matrix, changed: list[Change] | None, markdown_fi
     unjudged = sum(not cell.judgement for *_, cell in findings)
     told = f"{_counted(len(made.rows), 'client')}, {sum(row.cases for row in made.rows)} deliveries, "
     told += f"{made.seconds:.1f} s: "
-    told += f"{_counted(len(findings), 'finding')}, {unjudged} of them not judged" if findings else "nothing is wrong"
+    nothing = "no finding in what was tried" if made.problems or made.interrupted else "nothing is wrong"
+    told += f"{_counted(len(findings), 'finding')}, {unjudged} of them not judged" if findings else nothing
     if len(findings) > _IN_FULL and markdown_file is None:
         told += "; --markdown FILE lists them"
     stopped = " (interrupted: this is what was covered so far)" if made.interrupted else ""
