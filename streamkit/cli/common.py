@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,8 @@ from rich.text import Text
 from streamkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from streamkit.fuzz.counterexample import Counterexample
 
@@ -27,6 +31,7 @@ __all__ = [
     "check_writable",
     "console",
     "debug_option",
+    "ends_like_ctrl_c",
     "keep_hypothesis_out_of_here",
     "print_finding",
     "write_json",
@@ -124,3 +129,31 @@ def write_text(path: str, text: str) -> None:
             raise
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def ends_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP from a terminal that is closed, end what is under way as Ctrl-C does.
+
+    Else drivers that hang, and what they have started, would outlive the command. The second such signal ends the
+    process as it always does. A signal that is ignored, as under nohup, stays ignored.
+
+    Raises:
+        KeyboardInterrupt: inside, at the first such signal.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in ours:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

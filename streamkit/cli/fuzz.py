@@ -15,6 +15,7 @@ from streamkit.cli.common import (
     check_writable,
     console,
     debug_option,
+    ends_like_ctrl_c,
     keep_hypothesis_out_of_here,
     print_finding,
     write_json,
@@ -144,8 +145,10 @@ def fuzz(
     )
     reports = []
     for one in [*targets, *map(command, commands)]:
-        with campaign_progress() as listener:
+        with ends_like_ctrl_c(), campaign_progress() as listener:
             reports.append(run(one, transcripts, options=options, replay=replay, listener=listener, stuck=stuck))
+        if reports[-1].interrupted:
+            break
     code = max(map(exit_code, reports))
     click.get_current_context().obj.code = code
     if json_file is not None:

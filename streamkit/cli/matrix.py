@@ -17,6 +17,7 @@ from streamkit.cli.common import (
     check_writable,
     console,
     debug_option,
+    ends_like_ctrl_c,
     keep_hypothesis_out_of_here,
     write_json,
     write_text,
@@ -126,7 +127,7 @@ def matrix(
     old = load_matrix(baseline) if baseline is not None else None
     plan = replace(read(file), **{name: value for name, value in plain.items() if value is not None})
     began = time.monotonic()
-    with _progress(len(plan.only(clients))) as listener:
+    with ends_like_ctrl_c(), _progress(len(plan.only(clients))) as listener:
         rows = drive(plan, Choice(clients, transcripts, classes, only, jobs, workers), listener)
     day = (date if date is not None else dt.datetime.now(dt.UTC)).date().isoformat()
     made = Matrix(plan, rows, day, time.monotonic() - began)
@@ -187,7 +188,8 @@ def _print(out: Console, made: Matrix, changed: list[Change] | None, markdown_fi
     unjudged = sum(not cell.judgement for *_, cell in findings)
     told = f"{_counted(len(made.rows), 'client')}, {sum(row.cases for row in made.rows)} deliveries, "
     told += f"{made.seconds:.1f} s: "
-    told += f"{_counted(len(findings), 'finding')}, {unjudged} of them not judged" if findings else "nothing is wrong"
+    nothing = "no finding in what was tried" if made.problems or made.interrupted else "nothing is wrong"
+    told += f"{_counted(len(findings), 'finding')}, {unjudged} of them not judged" if findings else nothing
     if len(findings) > _IN_FULL and markdown_file is None:
         told += "; --markdown FILE lists them"
     stopped = " (interrupted: this is what was covered so far)" if made.interrupted else ""

@@ -63,22 +63,29 @@ def run(
             search.report_stuck()
             stuck(report)
 
-    with _runner(target, options, give_up) as runner:
-        try:
-            if choose:
-                transcripts, left_out = fitting(runner, transcripts, options.returns)
-                report.notes.extend(left_out)
-            for transcript in transcripts:
-                coverage = Coverage(transcript.name, len(transcript.body), sweepable=max(0, len(transcript.body) - 1))
-                report.coverage.append(coverage)
-                search = Search(runner, transcript, options, coverage, report, started, listener)
-                search.search()
-        except KeyboardInterrupt:
-            report.interrupted = True
-        except _OutOfBudget:
-            report.notes.append(f"stopped after max_time={options.max_time:g} seconds: what came after was not tried")
-        report.cases = runner.runs
-        report.notes.extend(runner.remarks())
+    try:
+        with _runner(target, options, give_up) as runner:
+            try:
+                if choose:
+                    transcripts, left_out = fitting(runner, transcripts, options.returns)
+                    report.notes.extend(left_out)
+                for transcript in transcripts:
+                    coverage = Coverage(
+                        transcript.name, len(transcript.body), sweepable=max(0, len(transcript.body) - 1)
+                    )
+                    report.coverage.append(coverage)
+                    search = Search(runner, transcript, options, coverage, report, started, listener)
+                    search.search()
+            except KeyboardInterrupt:
+                report.interrupted = True
+            except _OutOfBudget:
+                report.notes.append(
+                    f"stopped after max_time={options.max_time:g} seconds: what came after was not tried"
+                )
+            report.cases = runner.runs
+            report.notes.extend(runner.remarks())
+    except KeyboardInterrupt:  # while the drivers were being ended
+        report.interrupted = True
     report.seconds = time.monotonic() - started
     return report
 

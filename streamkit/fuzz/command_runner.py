@@ -12,6 +12,7 @@ from streamkit.fuzz.drivers import Command, Driver, Experience, default_workers
 from streamkit.fuzz.outcome import Outcome
 from streamkit.fuzz.protocol import case_line
 from streamkit.fuzz.served import Served, Spoken
+from streamkit.fuzz.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -76,16 +77,16 @@ class CommandRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.forget()
-        crew = self._crew
-        for driver in self._drivers:
-            driver.stop()
-        if crew is not None:
-            crew.close()
-        with ExitStack() as closing:
-            closing.push(self._stack)
+        with undisturbed():
+            self.forget()
             for driver in self._drivers:
-                closing.callback(driver.close)
+                driver.stop()
+            if self._crew is not None:
+                self._crew.close()
+            with ExitStack() as closing:
+                closing.push(self._stack)
+                for driver in self._drivers:
+                    closing.callback(driver.close)
 
     def take(self, transcript: Transcript) -> None:
         """Note what the next deliveries are of."""

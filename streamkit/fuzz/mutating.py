@@ -112,13 +112,21 @@ class Mutator:
         self.patient = False
         self.delivering: Case | None = None
         self.hung = False
-        self.hangs = 0
+        self.hangs = self.unsteady = 0
+        self.seen: Wrong | None = None  # the last verdict that something is wrong
         self._edited: tuple[tuple[Step, ...], tuple[Edit, ...]] | None = None
 
     @property
     def gave_up(self) -> bool:
         """Whether so many deliveries hung that the rest was not tried."""
         return self.hangs >= _MOST_HANGS
+
+    def remarks(self) -> list[str]:
+        """Return facts about the search for the report."""
+        found = ["the target hung on many mutations: the rest of them was not tried"] if self.gave_up else []
+        if self.unsteady > 1:
+            found.append(f"{self.unsteady} mutations once gave another outcome, and then not: only the first is shown")
+        return found
 
     # -- one delivery
 
@@ -155,6 +163,7 @@ class Mutator:
             if cuts != plain:
                 verdict = differs(self.run(plain.chunks(body), self.patient), outcome)
         self.delivering = None
+        self.seen = verdict or self.seen
         if len(steps) == 1 and (self.patient or not outcome.hung):  # it may only be slow, and is waited for once more
             self._note(Case(self.transcript, cuts, steps), outcome, verdict)
         return verdict
@@ -383,8 +392,9 @@ class Mutator:
         self.patient = False
         if verdict is None and hung:
             return None  # it was only slow
-        if verdict is None:  # it failed before and does not now: say what it was
-            verdict = Wrong(
-                "contract", self.judge.baseline, self.judge.baseline, "once gave another outcome, and then not"
-            )
+        if verdict is None:  # it failed before and does not now: say what it was, once
+            self.unsteady += 1
+            if self.unsteady > 1 or self.seen is None:
+                return None
+            verdict = replace(self.seen, oracle="contract", why="once gave another outcome, and then not")
         return Failure(Case(self.transcript, way, found), kind_of(found), verdict, self.edits(found), phase)

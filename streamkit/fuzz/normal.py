@@ -16,11 +16,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from enum import Enum
 from typing import Any
 
-__all__ = ["NAN", "Opaque", "Record", "differences", "jsonable", "normalise", "opaque_parts", "scrub"]
+__all__ = ["NAN", "Opaque", "Record", "differences", "jsonable", "normalise", "opaque_parts", "scrub", "with_texts"]
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _MAX_DEPTH = 200
@@ -177,6 +177,17 @@ def _state(value: Any) -> dict[str, Any]:
             if name not in ("__dict__", "__weakref__") and hasattr(value, name):
                 state[name] = getattr(value, name)
     return state
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a normal form in which each text is what `change` returns for it; keys stay as they are."""
+    if type(value) is str:
+        return change(value)
+    if isinstance(value, Record):
+        return Record(value.kind, {name: with_texts(item, change) for name, item in value.items()})
+    if isinstance(value, dict):
+        return {key: with_texts(item, change) for key, item in value.items()}
+    return [with_texts(item, change) for item in value] if isinstance(value, list) else value
 
 
 def jsonable(value: Any) -> Any:

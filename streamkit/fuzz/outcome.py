@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from streamkit.fuzz.normal import jsonable
 
 __all__ = ["Outcome"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey; not tab and line end
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +73,6 @@ class Outcome:
         if self.error:
             short = self.error.rsplit(".", 1)[-1]
             text = self.message if len(self.message) <= 300 else self.message[:300] + "..."
+            text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
             return f"{short}: {text}" if text else short
         return "a result"

@@ -17,6 +17,7 @@ else its type tells. An `id` may be given back, and then must be that of the cas
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from streamkit.fuzz.normal import normalise, scrub
@@ -30,6 +31,7 @@ EXIT = "DriverExit"
 GARBAGE = "DriverGarbage"
 
 _SHOWN = 120  # characters of garbage
+_ID = re.compile(r'("id"\s*:\s*"?)\d+')
 
 
 def case_line(number: int, url: str, base_url: str, dialect: str | None, request: dict[str, Any]) -> bytes:
@@ -45,17 +47,13 @@ def read_answer(line: str, number: int) -> Outcome:
         line: the answer; bytes that are not UTF-8 as lone surrogates.
         number: the id of the case.
     """
-    try:
-        line.encode("utf-8")
-        answer = json.loads(line)
-    except UnicodeEncodeError:
-        return garbage("answer with bytes that are not UTF-8", line)
-    except (ValueError, RecursionError):
-        return garbage("answer with something that is not JSON", line)
+    answer = _parsed(line)
+    if isinstance(answer, Outcome):
+        return answer
     if not isinstance(answer, dict):
         return garbage("answer with JSON that is not an object", line)
     if answer.get("id", number) != number:
-        return garbage(f"answer with another id than the case's {number}", line)
+        return garbage("answer with another id than the case's", line)
     error = answer.get("error")
     if error is None:
         if "result" not in answer:
@@ -64,6 +62,26 @@ def read_answer(line: str, number: int) -> Outcome:
     if answer.get("result") is not None:
         return garbage("answer with both a result and an error", line)
     return _read_error(error, line)
+
+
+def _parsed(line: str) -> Any:
+    """Return the JSON of an answer, or the outcome of one that is none."""
+    try:
+        line.encode("utf-8")
+        return json.loads(line)
+    except UnicodeEncodeError:
+        return garbage("answer with bytes that are not UTF-8", line)
+    except json.JSONDecodeError as error:
+        why = (
+            f"{error.msg}, before {line[error.pos : error.pos + 20]!r}"
+            if error.pos < len(line)
+            else f"{error.msg}, at its end"
+        )
+        return garbage("answer with something that is not JSON", line, why)
+    except RecursionError:
+        return garbage("answer with JSON that is nested too deeply to be read", line)
+    except ValueError:  # Python reads no integer of so many digits
+        return garbage("answer with JSON that holds a number too long to be read", line)
 
 
 def _read_error(error: Any, line: str) -> Outcome:
@@ -76,18 +94,21 @@ def _read_error(error: Any, line: str) -> Outcome:
     slip = error.get("slip")
     if not isinstance(name, str) or not (slip is None or isinstance(slip, bool)):
         return garbage("answer with an error whose type is no text or whose slip is not true or false", line)
+    name = name.encode("utf-8", "backslashreplace").decode()  # the name is printed, and half a surrogate pair cannot be
     return Outcome(error=name, message=scrub(message), slip=is_slip(name, message) if slip is None else slip)
 
 
-def garbage(fault: str, shown: bytes | str) -> Outcome:
+def garbage(fault: str, shown: bytes | str, why: str = "") -> Outcome:
     """Return the outcome of a driver that wrote to standard output what is no answer.
 
     Args:
         fault: what it did, to follow "makes the target".
         shown: what it wrote.
+        why: what is wrong with that, where it does not show.
     """
     raw = shown[: 4 * _SHOWN]
     raw = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
     text = raw.decode("utf-8", "backslashreplace").strip()
+    text = _ID.sub(r"\1N", text)  # how cases are numbered depends on how many are under way
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return Outcome(error=GARBAGE, message=f"it wrote {scrub(text)!r}", fault=fault, slip=True)
+    return Outcome(error=GARBAGE, message=f"it wrote {scrub(text)!r}{why and f' ({why})'}", fault=fault, slip=True)

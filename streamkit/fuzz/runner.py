@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from streamkit.errors import TargetError
-from streamkit.fuzz.normal import normalise, scrub
+from streamkit.fuzz.normal import normalise, scrub, with_texts
 from streamkit.fuzz.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ class Runner:
             return self._run(chunks, limit)
         with self._served.offer(self._spoken, chunks) as place:
             outcome = self._run(place.base_url, limit)
-        return replace(outcome, message=self._served.hidden(outcome.message)) if outcome.error else outcome
+        hidden = self._served.hidden  # no two deliveries have the same address
+        return replace(outcome, message=hidden(outcome.message), value=with_texts(outcome.value, hidden))
 
     def take(self, transcript: Transcript) -> None:
         """Note what the next deliveries are of: a client gets the status line and the headers."""

@@ -197,9 +197,9 @@ class Search:
             return
         actual = self.outcome(fragmentation)
         if actual.same_as(self.baseline):
+            once, actual = self.seen or (fragmentation, actual)  # what it did when it failed
             self.add(
-                fragmentation, "contract", "preserving",
-                expected=self.baseline, actual=actual, found_by=phase,
+                once, "contract", "preserving", expected=self.baseline, actual=actual, found_by=phase,
                 headline="a delivery failed and then passed: the target keeps state between calls, or is random",
                 notes=("what it did may depend on the deliveries before this one, and not repeat",),
             )  # fmt: skip
@@ -293,8 +293,7 @@ class Search:
                 self._report_unsteady(self.transcript.recorded, again)
                 break
             self.report.findings.append(failure.counterexample(self.runner, self.options))
-        if mutator.gave_up:
-            self.coverage.notes.append("the target hung on many mutations: the rest of them was not tried")
+        self.coverage.notes.extend(mutator.remarks())
         if self.reference is None and mutator.applied:
             self.coverage.notes.append("no dialect of streamkit knows this transcript: its meaning was not judged")
 

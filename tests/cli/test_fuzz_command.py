@@ -83,11 +83,20 @@ def test_workers_and_framing_are_options(framing: str, folder: Path, capsys: pyt
     assert 3 == len(pids(folder))
 
 
-def test_ctrl_c_ends_the_campaign_with_what_was_found_and_leaves_nothing_running(folder: Path) -> None:
-    """The driver hangs at the second cut inside a character; it is wrong at the first."""
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT] * 3, [signal.SIGTERM], [signal.SIGHUP]],
+    ids=["ctrl-c", "ctrl-c thrice", "sigterm", "the terminal is closed"],
+)
+def test_an_interrupted_campaign_tells_what_was_found_and_leaves_nothing_running(
+    signals: list[signal.Signals], folder: Path
+) -> None:
+    """The driver hangs at the second cut inside a character; it is wrong at the first. It has started a child."""
     cut = tiny().body.index("ß".encode()) + 1
     hang = f"""
       if (chunks.length === 2 && chunks[0].length === {cut}) {{
+        const {{ spawn }} = await import("node:child_process");
+        appendFileSync("pids", `${{spawn("sleep", ["600"]).pid}}\n`);
         appendFileSync("hanging", "now");
         await new Promise(() => {{}});
       }}
@@ -108,12 +117,25 @@ def test_ctrl_c_ends_the_campaign_with_what_was_found_and_leaves_nothing_running
         deadline = time.monotonic() + 60
         while not (folder / "hanging").exists() and time.monotonic() < deadline and process.poll() is None:
             select.select([], [], [], 0.02)
-        process.send_signal(signal.SIGINT)
+        for number in signals:
+            process.send_signal(number)
+            select.select([], [], [], 0.05)
         _, err = process.communicate(timeout=30)
     assert b"" == err
     assert 1 == process.returncode
     report = read(folder / "r.json")
     assert report["interrupted"]
     assert ["utf8"] == report["findings"][0]["boundaries"][:1]
-    assert 2 == len(pids(folder))
+    assert 3 == len(pids(folder))
     assert [] == still_running(pids(folder))
+
+
+def test_after_ctrl_c_no_further_target_is_begun(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamkit.fuzz.campaign.Search.search", interrupted)
+    assert 130 == run("fuzz", "streamkit:accumulate", "streamkit.examples:broken_parser", "tiny.sse")
+    assert "broken_parser" not in capsys.readouterr().out

@@ -205,10 +205,22 @@ def test_a_client_that_cannot_start_is_a_row_with_the_reason_and_the_exit_code_t
     with Path("file.toml").open("a") as file:
         file.write('\n[[client]]\nname = "gone"\ntarget = "own_parsers:gone"\n')
     assert 2 == run("file.toml", *FEW, "--json", "made.json")
-    assert "gone: 'own_parsers:gone': own_parsers has no attribute 'gone'" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "gone: 'own_parsers:gone': own_parsers has no attribute 'gone'" in told
+    assert "nothing is wrong" not in told
     clients = read("made.json")["clients"]
     assert ["", "", False] == [bool(clients[2]["problem"]) and "", clients[0]["problem"], clients[2]["interrupted"]]
     assert "same" == clients[0]["mutations"]["bom"]["outcome"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_where_no_client_could_be_driven_it_is_not_said_that_nothing_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("gone.toml").write_text('[[client]]\nname = "gone"\ntarget = "own_parsers:gone"\n')
+    assert 2 == run("gone.toml", *FEW)
+    assert "1 client, 0 deliveries" in (told := capsys.readouterr().out)
+    assert "no finding in what was tried" in told
 
 
 # -- since an earlier one

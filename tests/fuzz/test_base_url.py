@@ -112,6 +112,15 @@ def test_an_error_message_does_not_hold_the_address_of_a_delivery() -> None:
     assert "no answer from http://base-url/v1/chat/completions" == finding.actual.message
 
 
+def test_the_address_of_a_delivery_is_no_part_of_a_result() -> None:
+    def tells_where(base_url: str) -> Any:
+        with post(base_url) as response:
+            return {"size": len(response.read()), "asked": [response.geturl()]}
+
+    report = fuzz(tells_where, tiny(), options=Options(max_examples=0, max_single_cuts=5, mutations=False))
+    assert [] == report.findings
+
+
 def test_a_client_that_sends_no_request_is_told_of() -> None:
     def idle(base_url: str) -> int:
         return 1

@@ -141,6 +141,21 @@ def test_state_between_calls_is_a_finding_of_its_own() -> None:
     assert "keeps state between calls" in finding.headline
 
 
+def test_what_failed_once_and_then_passed_is_reported_with_what_it_did() -> None:
+    calls: list[int] = []
+
+    def stumbles(chunks: Iterable[bytes]) -> bytes:
+        calls.append(1)
+        if len(calls) == 20:
+            raise OSError("the disk is full")
+        return b"".join(chunks)
+
+    (finding,) = fuzz(stumbles, BOSTON).findings
+    assert "failed and then passed" in finding.headline
+    assert "OSError: the disk is full" == finding.actual.describe()
+    assert any("the disk is full" in line for line in finding.lines())
+
+
 def test_handing_out_the_same_changing_object_is_state_too() -> None:
     shared: dict[str, int] = {"calls": 0}
 

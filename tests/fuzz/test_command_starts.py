@@ -163,7 +163,9 @@ def test_an_error_is_a_slip_by_its_type_or_because_the_driver_says_so(error: str
         ('{"error": 3}', "neither an object nor a text"),
         ('{"error": {"type": 3}}', "whose type is no text"),
         ('{"error": {"type": "E", "slip": "yes"}}', "whose type is no text or whose slip"),
-        ("[" * 100000, "not JSON"),
+        ("[" * 100000, "nested too deeply"),
+        (f'{{"result": {"9" * 9999}}}', "a number too long"),
+        ('{"result": "cut', "not JSON"),
     ],
 )
 def test_an_answer_that_says_two_things_or_none_is_garbage(answer: str, said: str) -> None:
@@ -174,6 +176,30 @@ def test_an_answer_that_says_two_things_or_none_is_garbage(answer: str, said: st
     assert GARBAGE == outcome.error
     assert said in outcome.fault
     assert not is_typed(outcome)
+
+
+def test_what_is_no_json_is_told_with_the_place_where_it_goes_wrong() -> None:
+    from streamkit.fuzz.protocol import read_answer
+
+    found = read_answer('{"result": ["' + "x" * 500 + '",, 1]}', 7).message
+    assert found.endswith("...' (Expecting value, before ', 1]}')")
+    assert read_answer('{"result": [1, ', 7).message.endswith("' (Expecting value, at its end)")
+
+
+def test_garbage_does_not_show_how_the_cases_are_numbered() -> None:
+    from streamkit.fuzz.protocol import read_answer
+
+    assert read_answer('{"id": 7}', 7) == read_answer('{"id": 12}', 12)
+    assert read_answer('{"id": 6, "result": 1}', 7) == read_answer('{"id": 11, "result": 1}', 12)
+
+
+def test_an_error_whose_name_or_text_no_terminal_can_show_is_escaped() -> None:
+    from streamkit.fuzz.protocol import read_answer
+
+    answer = r'{"error": {"type": "E\ud83d", "message": "\u001b[31mred\nand \u0007"}}'
+    outcome = read_answer(answer, 7)
+    assert "E\\ud83d" == outcome.error.encode().decode()
+    assert "E\\ud83d: \\x1b[31mred\nand \\x07" == outcome.describe()
 
 
 def test_a_result_beside_a_null_error_is_a_result() -> None:

@@ -195,6 +195,23 @@ def test_what_leaks_on_a_mutated_stream_is_reported_as_state_and_not_as_a_mutati
     assert "keeps state between calls" in finding.headline
 
 
+def test_what_a_target_does_now_and_then_is_told_once_with_what_it_did() -> None:
+    """And not for each mutation that happened to be tried then."""
+    calls: list[int] = []
+
+    def stumbles(chunks: Iterable[bytes]) -> Any:
+        calls.append(1)
+        if len(calls) % 60 == 0:
+            raise OSError("the disk is full")
+        return parsed(chunks)
+
+    report = fuzz(stumbles, BOSTON, options=Options(max_examples=0, max_single_cuts=0, combine=False))
+    (finding,) = [one for one in report.findings if one.edits]
+    assert "once gave another outcome, and then not" in finding.headline
+    assert "OSError: the disk is full" == finding.actual.describe()
+    assert any("mutations once gave another outcome" in note for note in report.coverage[0].notes)
+
+
 class TextDelta(NamedTuple):
     text: str
 
