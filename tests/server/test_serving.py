@@ -80,7 +80,8 @@ def test_each_chunk_is_one_write_and_nothing_is_joined(tmp_path: Path) -> None:
         finally:
             running.kill()
     deadline = time.monotonic() + 20
-    while f"{running.pid} +++ exited" not in trace.read_text() and time.monotonic() < deadline:
+    ended = re.compile(rf"^{running.pid} +\+\+\+ exited", re.MULTILINE)  # the number is padded to five places
+    while not ended.search(trace.read_text()) and time.monotonic() < deadline:
         time.sleep(0.01)  # the tracer writes what it saw when it has seen all
     sent = re.findall(r'send(?:to|msg)\(\d+, "(.*)"\.{0,3}, (\d+), 0', trace.read_text())
     http = [(text, int(length)) for text, length in sent if text != r"\0"]  # the event loop wakes itself with a zero
