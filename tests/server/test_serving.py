@@ -274,6 +274,15 @@ def test_a_client_that_takes_it_for_a_proxy_is_steered_too(server: ReplayServer)
         assert Fragmentation.at(99).chunks(BOSTON.body) == reply(connection).chunks
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_tells_no_length_of_it(server: ReplayServer, status: int) -> None:
+    offer = server.offer(Delivery(ResponseHead(status, "x", ()), []))
+    with connect(offer.url) as connection:
+        for _ in range(2):
+            connection.sendall(request(offer.url))
+            assert f"HTTP/1.1 {status} x\r\n\r\n".encode() == connection.recv(65536)
+
+
 def test_writes_that_lie_beyond_the_answer_are_told(server: ReplayServer) -> None:
     found = ask(server.case_url(BOSTON.name, "writes=99999") + "/chat/completions")
     assert (400, "whole") == (found.status, found.ended)
