@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["After", "Script", "Write", "encoded", "of_http_1_0", "refusal", "script"]
 
+_BODILESS = (204, 304)  # a length beside them is another's (RFC 9110, 8.6)
 _STREAMS = ("event-stream", "ndjson", "jsonl", "json-seq", "eventstream", "json-stream")
 
 
@@ -110,7 +111,8 @@ def script(connection: h11.Connection, method: str, answer: Delivery, how: How) 
     broken = _broken(answer)
     if framing == "length":
         announced += answer.missing
-    head = _head(connection, answer, [("content-length", str(announced))] if framing == "length" else [])
+    told = framing == "length" and answer.head.status not in _BODILESS
+    head = _head(connection, answer, [("content-length", str(announced))] if told else [])
     missing = answer.missing if framing == "chunked" else 0
     bodiless = method == "HEAD"
     writes = _framed(connection, [] if bodiless else chunks, times, missing, ends=broken is None)

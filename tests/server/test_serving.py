@@ -80,7 +80,8 @@ def test_each_chunk_is_one_write_and_nothing_is_joined(tmp_path: Path) -> None:
         finally:
             running.kill()
     deadline = time.monotonic() + 20
-    while f"{running.pid} +++ exited" not in trace.read_text() and time.monotonic() < deadline:
+    ended = re.compile(rf"^{running.pid} +\+\+\+ exited", re.MULTILINE)  # the number is padded to five places
+    while not ended.search(trace.read_text()) and time.monotonic() < deadline:
         time.sleep(0.01)  # the tracer writes what it saw when it has seen all
     sent = re.findall(r'send(?:to|msg)\(\d+, "(.*)"\.{0,3}, (\d+), 0', trace.read_text())
     http = [(text, int(length)) for text, length in sent if text != r"\0"]  # the event loop wakes itself with a zero
@@ -271,6 +272,15 @@ def test_a_client_that_takes_it_for_a_proxy_is_steered_too(server: ReplayServer)
     with connect(url) as connection:
         connection.sendall(sent)
         assert Fragmentation.at(99).chunks(BOSTON.body) == reply(connection).chunks
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_tells_no_length_of_it(server: ReplayServer, status: int) -> None:
+    offer = server.offer(Delivery(ResponseHead(status, "x", ()), []))
+    with connect(offer.url) as connection:
+        for _ in range(2):
+            connection.sendall(request(offer.url))
+            assert f"HTTP/1.1 {status} x\r\n\r\n".encode() == connection.recv(65536)
 
 
 def test_writes_that_lie_beyond_the_answer_are_told(server: ReplayServer) -> None:
