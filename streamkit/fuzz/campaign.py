@@ -94,6 +94,13 @@ def _begin(target: Target, options: Options | None) -> tuple[Report, Options]:
     """Return an empty report, and the options as far as they can be carried out."""
     options = options if options is not None else Options()
     report = Report(target.name, options.seed)
+    if options.only and options.returns == "events":
+        from streamkit.fuzz.mutating import chosen
+
+        meant = {one.name for one in chosen(options)}
+        for name in dict.fromkeys(options.only):
+            if name not in meant:
+                report.notes.append(f"{name} is not meant for a target that returns events: it was not applied")
     if target.is_served:
         if options.empty_chunks:
             options = replace(options, empty_chunks=False)

@@ -217,8 +217,10 @@ class Driver:
         return self._exit(status, after)
 
     def _exit(self, status: int | None, after: str = "") -> Outcome:
-        message = f"standard error: {_shortened(self.said)}" if self.said else "it wrote nothing to standard error"
-        return Outcome(error=EXIT, message=message, fault=f"{_ended(status)}{after}", slip=True)
+        said = f"standard error: {_shortened(self.said)}" if self.said else "it wrote nothing to standard error"
+        return Outcome(
+            error=EXIT, message=f"{_how_it_ended(status)}; {said}", fault=f"{_ended(status)}{after}", slip=True
+        )
 
     # -- processes
 

@@ -170,8 +170,7 @@ class Mutator:
 
     def stuck(self) -> Failure | None:
         """Return the mutated delivery that is under way as one that hangs for good; None where none is."""
-        case = self.delivering
-        if case is None:
+        if (case := self.delivering) is None:
             return None
         due, why = Outcome(value="a result or an error"), "makes the target hang, and it cannot be stopped"
         wrong = Wrong("contract", due, Outcome(hung=True), why)

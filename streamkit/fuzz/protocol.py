@@ -72,11 +72,8 @@ def _parsed(line: str) -> Any:
     except UnicodeEncodeError:
         return garbage("answer with bytes that are not UTF-8", line)
     except json.JSONDecodeError as error:
-        why = (
-            f"{error.msg}, before {line[error.pos : error.pos + 20]!r}"
-            if error.pos < len(line)
-            else f"{error.msg}, at its end"
-        )
+        place = f"before {line[error.pos : error.pos + 20]!r}" if error.pos < len(line) else "at its end"
+        why = f"{error.msg}, {place}" if error.pos else ""
         return garbage("answer with something that is not JSON", line, why)
     except RecursionError:
         return garbage("answer with JSON that is nested too deeply to be read", line)

@@ -121,7 +121,7 @@ def test_every_chunk_is_read_by_itself(tmp_path: Path) -> None:
     [
         ("console.error('no luck'); process.exit(3);", "exit with status 3", "DriverExit", "standard error: no luck"),
         ("process.kill(process.pid, 'SIGKILL'); await new Promise(() => {});", "be killed by SIGKILL", "DriverExit",
-         "it wrote nothing to standard error"),
+         "killed by SIGKILL; it wrote nothing to standard error"),
         ("process.exit(0);", "exit with status 0", "DriverExit", "it wrote nothing"),
         ("console.log('debug:', chunks.length);", "answer with something that is not JSON", "DriverGarbage",
          "it wrote 'debug: 2"),
@@ -182,7 +182,7 @@ def test_a_driver_that_breaks_down_all_the_time_is_given_up(tmp_path: Path) -> N
 def test_a_driver_that_breaks_down_on_the_recorded_delivery_is_a_finding_of_its_own(tmp_path: Path) -> None:
     (finding,) = tried(tmp_path, node(tmp_path, chunks="console.error('never'); process.exit(4);"), tiny()).findings
     assert "the recorded delivery makes the target exit with status 4" == finding.headline
-    assert "standard error: never" == finding.actual.message
+    assert "exit status 4; standard error: never" == finding.actual.message
 
 
 @needs_node

@@ -195,6 +195,11 @@ def test_what_leaks_on_a_mutated_stream_is_reported_as_state_and_not_as_a_mutati
     assert "keeps state between calls" in finding.headline
 
 
+def test_a_mutation_that_is_named_and_not_meant_for_events_is_told_of() -> None:
+    report = run(events, BOSTON, returns="events", only=("comments", "truncate"))
+    assert ["truncate is not meant for a target that returns events: it was not applied"] == report.notes
+
+
 def test_what_a_target_does_now_and_then_is_told_once_with_what_it_did() -> None:
     """And not for each mutation that happened to be tried then."""
     calls: list[int] = []
