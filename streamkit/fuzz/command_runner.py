@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import wait
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ __all__ = ["CommandRunner"]
 _Made = tuple[Outcome, str]
 _APART = 400  # writes, for each second of the time limit, that wait until the one before has been read
 _ENOUGH = 10.0
+_TICK = 0.2  # seconds
 _AHEAD = 2  # deliveries that wait for each worker
 
 
@@ -104,6 +106,9 @@ class CommandRunner:
         future = waiting.pop(0) if waiting else self._submit(chunks, limit, urgent=True)
         if waiting is not None and not waiting:
             del self._made[key]
+        # With a time, for the kernel may give a signal to another thread, and this one would sleep on.
+        while not future.done():
+            wait([future], _TICK)
         outcome, said = future.result()
         self._said = self._said or said
         return outcome

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "drive"]
 
+_TICK = 0.2  # seconds
 _GRACE = 10  # seconds that a client has to end after Ctrl-C
 _TAIL = 300  # characters of what it printed, where it ended without a word
 
@@ -94,7 +95,7 @@ def drive(
         waiting = {pool.submit(worker.run) for worker in workers}
         while waiting:
             try:
-                done, waiting = wait(waiting)
+                done, waiting = wait(waiting, _TICK)  # with a time: another thread may be given the signal
                 for one in done:
                     one.result()
             except KeyboardInterrupt:

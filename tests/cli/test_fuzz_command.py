@@ -103,8 +103,10 @@ def test_an_interrupted_campaign_tells_what_was_found_and_leaves_nothing_running
       {CHUNKWISE_UTF8}
     """
     text = node(folder, chunks=hang)
+    # What a shell lets its background ignore, and what nohup ignores, is inherited: here it counts.
     program = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); signal.signal(signal.SIGTERM, signal.SIG_DFL);"
         "from streamkit.cli import main; main(sys.argv[1:])"
     )
     options = ["--cuts-only", "--time-limit", "600", "--workers", "2", "--json", "r.json"]
@@ -120,7 +122,10 @@ def test_an_interrupted_campaign_tells_what_was_found_and_leaves_nothing_running
         for number in signals:
             process.send_signal(number)
             select.select([], [], [], 0.05)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert b"" == err
     assert 1 == process.returncode
     report = read(folder / "r.json")
