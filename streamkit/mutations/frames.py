@@ -293,10 +293,11 @@ def unterminated_last_event(stream: Stream, choose: Choose) -> Edit:
         last = unfinished(stream)
         if last == len(stream.events):
             raise Inapplicable("no event ends it")
-        if last != max(number for number in found if number != done):
+        if done is None and last != found[-1]:
             raise Inapplicable("its last event could be lost without anybody noticing")
     event = stream.events[last]
     raw = stream.write(event)
     raw = raw[: len(raw.rstrip(b"\r\n"))] + (b"" if line_end_too else stream.manner.line_end)
     said = f"no blank line after event {last}" + (", nor a line end" if line_end_too else "")
-    return Edit(stream.cut(last, raw), said, (last,), ())
+    gone = any(last < number != done for number in found)  # such as the usage, which follows the finish reason
+    return Edit(stream.cut(last, raw), said, (last,), (), (lambda one: replace(one, usage=None)) if gone else None)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from skhelpers.chat import DONE, delta, finish, payload, sse, weather
 from skhelpers.mutated import chat_streams, edits, facts, lawful, of_modules, outcome
 
+from streamkit.completion import Completion
 from streamkit.errors import DialectError
 from streamkit.mutations import chat_json, chat_text, faults, frames, framing, jsontext
 from streamkit.mutations.registry import Class, Inapplicable, Layer, Mutation
@@ -235,9 +236,13 @@ def test_a_mutation_without_anything_to_do_says_why() -> None:
     with pytest.raises(Inapplicable, match="without anybody noticing"):
         frames.unterminated_last_event.apply(usage_last)
     usage_before_done = stream(sse(delta(content="a"), finish(), payload(usage={"total_tokens": 3}), DONE))
-    assert frames.unterminated_last_event.apply(usage_before_done).stream.body().endswith(b"[DONE]\n")
-    with pytest.raises(Inapplicable, match="without anybody noticing"):
-        frames.unterminated_last_event.apply(usage_before_done, (0, 1))
+    edit = frames.unterminated_last_event.apply(usage_before_done, (0, 1))
+    assert b"usage" not in edit.stream.body()
+    assert edit.expected is not None
+    assert (
+        edit.expected(Completion(usage={"total_tokens": 3})).usage is None
+    )  # it never came, and nobody can ask for it
+    assert frames.unterminated_last_event.apply(usage_before_done).expected is None
 
 
 # How variants are chosen, and what a stream keeps

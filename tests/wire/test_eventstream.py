@@ -298,7 +298,9 @@ def test_what_is_written_is_read_again_for_every_message_and_cut(messages: list[
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_are_an_untyped_error(body: bytes) -> None:
     messages, left, error = outcome([body])
-    assert (messages, left) == ([], len(body) if error is None else 0)
+    read = b"".join(map(encode, messages))  # a message may be drawn: Hypothesis tries the constants of this module
+    assert body.startswith(read)
+    assert left == (len(body) - len(read) if error is None else 0)
 
 
 # botocore
