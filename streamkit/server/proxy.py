@@ -50,7 +50,8 @@ class RecordingProxy(Background):
         speed: of replay: 0 for at once, 1 for the recorded times.
         redaction: True for the default rules, a `Redaction` for further ones, False for none.
         key: an API key that is sent upstream in the place of the client's; it is neither logged nor recorded.
-        headers: further headers that are sent upstream, and neither logged nor recorded.
+        headers: further headers that are sent upstream, and neither logged nor recorded. Where the upstream may send
+            the value of one back, name that header in the `redaction` too: `Redaction(headers=("x-key",))`.
         patience: how long to wait for the upstream.
         context: of TLS to the upstream; where None one with the system's certificate authorities.
         log: is called with a mapping for each exchange, when it is over and written.
