@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamkit import dialects as dialects
     from streamkit import errors as errors
     from streamkit import fuzz as fuzz
+    from streamkit import proof as proof
     from streamkit import replay as replay
     from streamkit import server as server
     from streamkit import strategies as strategies
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from streamkit.errors import StreamkitError as StreamkitError
     from streamkit.fuzz import Report as Report
     from streamkit.fuzz import check as check
+    from streamkit.proof import ProofReport as ProofReport
+    from streamkit.proof import assert_chunk_invariant as assert_chunk_invariant
+    from streamkit.proof import prove as prove
     from streamkit.replay.clock import VirtualClock as VirtualClock
     from streamkit.replay.use import use_cassette as use_cassette
     from streamkit.synthesis import synthesize as synthesize
@@ -52,6 +56,7 @@ _HOMES = {
     "Ending": "streamkit.transcript",
     "Fragmentation": "streamkit.wire.fragmentation",
     "OracleFailure": "streamkit.errors",
+    "ProofReport": "streamkit.proof",
     "Redaction": "streamkit.cassettes.redaction",
     "Report": "streamkit.fuzz",
     "SSEDecoder": "streamkit.wire.sse",
@@ -62,13 +67,15 @@ _HOMES = {
     "Transcript": "streamkit.transcript",
     "VirtualClock": "streamkit.replay.clock",
     "accumulate": "streamkit.dialects",
+    "assert_chunk_invariant": "streamkit.proof",
     "check": "streamkit.fuzz",
     "load": "streamkit.cassettes",
     "mutated": "streamkit.case",
+    "prove": "streamkit.proof",
     "synthesize": "streamkit.synthesis",
     "use_cassette": "streamkit.replay.use",
 }
-_MODULES = ("cassettes", "dialects", "errors", "fuzz", "replay", "server", "strategies", "wire")
+_MODULES = ("cassettes", "dialects", "errors", "fuzz", "proof", "replay", "server", "strategies", "wire")
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - computed, and a test holds it to the imports above
 

@@ -13,6 +13,7 @@ Two families, split by who has to act::
     +- NetworkBlockedError          a connection was made where the network is blocked
     +- TargetError                  the code under test cannot be called
     +- Inapplicable                 a mutation has nothing to do in a stream
+    +- UndecidedError               nothing is wrong as far as was tried, and nothing is proved
     +- LimitError                   a limit that the caller set was reached
     +- DialectError                 the stream says something that the dialect cannot take
        +- PayloadError              an event that is not a payload of the dialect
@@ -50,6 +51,7 @@ __all__ = [
     "TargetError",
     "TokenError",
     "TruncatedStreamError",
+    "UndecidedError",
     "UnmatchedRequestError",
     "UsageError",
 ]
@@ -190,6 +192,10 @@ class TargetError(StreamkitError):
 
 class Inapplicable(StreamkitError):  # noqa: N818 - an answer rather than an error
     """A mutation has nothing to do in a stream; the message says why."""
+
+
+class UndecidedError(StreamkitError):
+    """Nothing was found that is wrong, and nothing proved either; the message says why, and what was tried."""
 
 
 class LimitError(StreamkitError):

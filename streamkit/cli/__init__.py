@@ -1,7 +1,8 @@
 """The command line. `main` is the entry point; each command has a module of its own.
 
-Exit codes: 0 nothing found, 1 counterexamples, 2 the call or a file is at fault, 130 interrupted before anything was
-found. Errors are one line on standard error; `--debug` shows the traceback.
+Exit codes: 0 nothing found, 1 counterexamples, 2 the call or a file is at fault, 3 nothing found and nothing proved
+(`prove` alone), 130 interrupted before anything was found. Errors are one line on standard error; `--debug` shows the
+traceback.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from streamkit.cli.library import list_, show
 from streamkit.cli.lint import lint
 from streamkit.cli.matrix import matrix
 from streamkit.cli.mutations import mutations
+from streamkit.cli.prove import prove
 from streamkit.cli.record import record
 from streamkit.cli.serve import serve
 from streamkit.cli.verify import verify
@@ -51,7 +53,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, show, list_, lint, convert, verify, mutations, serve, record, matrix):
+for command in (demo, fuzz, prove, show, list_, lint, convert, verify, mutations, serve, record, matrix):
     cli.add_command(command)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz.drivers import Command
 
-__all__ = ["Target", "adapt"]
+__all__ = ["Given", "Target", "adapt", "end"]
 
 _HOW = (
     "A target is a function of an iterable of bytes, an async function of an async iterable of bytes, or a class "
@@ -51,6 +51,7 @@ class Target:
         call: takes the chunks of a delivery, or the base URL of a client, and returns the result, or a coroutine that
             does.
         command: how a driver is started, of a command.
+        make: makes a new parser, of a feed class.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Target:
     kind: str
     call: Callable[[Any], Any]
     command: Command | None = None
+    make: Callable[[], Any] | None = None
 
     @property
     def is_client(self) -> bool:
@@ -79,12 +81,11 @@ def adapt(target: Any) -> Target:
     if isinstance(target, Target):
         return target
     if isinstance(target, str):
-        found = _load(target)
-        kind, call = _adapter(found, target)
-        return Target(target, True, kind, call)
-    name, importable = _name_of(target)
-    kind, call = _adapter(target, name)
-    return Target(name, importable, kind, call)
+        found, name, importable = _load(target), target, True
+    else:
+        found, (name, importable) = target, _name_of(target)
+    kind, call = _adapter(found, name)
+    return Target(name, importable, kind, call, make=found if kind == "feed class" else None)
 
 
 def _load(text: str) -> Any:
@@ -217,24 +218,40 @@ def _feed_class(make: Callable[[], Any], name: str) -> tuple[str, Callable[[list
                 f"{name} takes no argument and returned an object without feed(), "
                 f"of the type {type(parser).__name__}. {_HOW}"
             )
-        events = _Events()
+        given = Given()
         for chunk in chunks:
-            events.add(parser.feed(chunk))
-        if callable(getattr(parser, "close", None)):
-            events.add(parser.close())
-        return _drain(parser.result()) if callable(getattr(parser, "result", None)) else events.value()
+            given.add(parser.feed(chunk))
+        return end(parser, given)
 
     return "feed class", call
 
 
-class _Events:
-    """What `feed` and `close` returned, as one result."""
+def end(parser: Any, given: Given) -> Any:
+    """End the delivery to a parser and return its result.
+
+    Args:
+        parser: an object with `feed`.
+        given: what `feed` returned so far; what `close` returns is added.
+    """
+    if callable(getattr(parser, "close", None)):
+        given.add(parser.close())
+    return _drain(parser.result()) if callable(getattr(parser, "result", None)) else given.value()
+
+
+class Given:
+    """What `feed` and `close` returned, as one result.
+
+    Attributes:
+        events: the events.
+        text: the pieces of text, or of bytes.
+    """
 
     def __init__(self) -> None:
-        self._events: list[Any] = []
-        self._text: list[str | bytes] = []
+        self.events: list[Any] = []
+        self.text: list[str | bytes] = []
 
     def add(self, returned: Any) -> None:
+        """Take what one call returned."""
         if returned is None:
             return
         if inspect.isawaitable(returned):
@@ -242,15 +259,16 @@ class _Events:
                 returned.close()
             raise TargetError("feed() is async: give an async function of an async iterable instead")
         if isinstance(returned, str | bytes):
-            self._text.append(returned)
+            self.text.append(returned)
         elif isinstance(returned, list | tuple | Iterator) and not hasattr(returned, "_fields"):
-            self._events.extend(returned)
+            self.events.extend(returned)
         else:
-            self._events.append(returned)
+            self.events.append(returned)
 
     def value(self) -> Any:
-        if not self._text:
-            return self._events
-        kind = type(self._text[0])
-        joined = kind().join(self._text)  # type: ignore[arg-type]  # pieces of one kind, or a TypeError that is reported
-        return joined if not self._events else [joined, *self._events]
+        """Return the result."""
+        if not self.text:
+            return self.events
+        kind = type(self.text[0])
+        joined = kind().join(self.text)  # type: ignore[arg-type]  # pieces of one kind, or a TypeError that is reported
+        return joined if not self.events else [joined, *self.events]

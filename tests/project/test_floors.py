@@ -29,6 +29,7 @@ ROOMS = {
     "replay": (4, 2),
     "server": (4, 3),
     "fuzz": (4, 4),
+    "proof": (4, 5),
     "conformance": (5, 0),
     "examples": (5, 0),
     "matrix": (5, 1),

@@ -1,0 +1,310 @@
+"""The walk over all states of a parser at all positions of a body: every fragmentation at once.
+
+A node is a position and a state there, with what was given out so far. From a node at `i` there is an edge for each
+`j > i`: copy the state, feed it `body[i:j]`, and see which node that is at `j`. Every path from the beginning to the
+end is a fragmentation, and every fragmentation is a path. So where all nodes at the end have one outcome, all 2^(n-1)
+fragmentations have it. A parser with one state a position takes n(n+1)/2 feeds.
+
+An empty chunk is an edge from a position to itself, so fragmentations with empty chunks anywhere are paths too, without
+end. An exception ends its path: whatever chunks follow, the delivery has failed.
+
+Nodes are met in layers, by the number of chunks that lead to them, and each is expanded once. In a layer the edges to
+the end of the body come first, over all its nodes in the order of their positions: so the first path that ends in
+another outcome has the fewest cuts, and a parser that one cut breaks is refuted after 2n feeds.
+
+Less than n(n+1)/2 feeds would not do for a parser that nothing is known of: for each i and j it may do something of its
+own with just this chunk in just this state.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from streamkit.proof.outputs import Changeable
+from streamkit.proof.states import NotCopyable
+from streamkit.wire.fragmentation import Fragmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from streamkit.fuzz.outcome import Outcome
+    from streamkit.proof.machine import Machine, Output
+
+__all__ = ["Bounds", "Node", "OutOfBounds", "Refuted", "Walk"]
+
+
+class OutOfBounds(Exception):  # noqa: N818 - a signal within this room
+    """There are more states, or more feeds, than were allowed."""
+
+
+class Refuted(Exception):  # noqa: N818 - a result, found deep inside
+    """A path ends in another outcome."""
+
+    def __init__(self, fragmentation: Fragmentation) -> None:
+        super().__init__(str(fragmentation))
+        self.fragmentation = fragmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a walk goes.
+
+    Attributes:
+        states: the most states.
+        feeds: the most feeds.
+        empty_chunks: whether there are empty chunks.
+        time_limit: seconds that one feed may take.
+    """
+
+    states: int
+    feeds: int
+    empty_chunks: bool
+    time_limit: float
+
+
+@dataclass(slots=True)
+class Node:
+    """A state at a position.
+
+    Attributes:
+        position: bytes that were fed.
+        state: the parser as it is then; only copies of it are fed.
+        output: what was given out by then.
+        before: the node that it was first met from; None at the beginning.
+    """
+
+    position: int
+    state: Any
+    output: Output
+    before: Node | None
+
+    def cuts(self) -> list[int]:
+        """Return the positions on the way to it and its own, without the beginning itself."""
+        found: list[int] = []
+        node: Node | None = self
+        while node is not None and node.before is not None:
+            found.append(node.position)
+            node = node.before
+        return found[::-1]
+
+
+class Walk:
+    """One walk.
+
+    Args:
+        machine: the target.
+        body: what it is fed.
+        calls: calls what it is given and says what came of it: it knows hangs, and keeps prints out of the way.
+        expected: the outcome that all paths must have.
+        bounds: how far it goes.
+
+    Attributes:
+        feeds: chunks fed.
+        states: nodes met.
+        total: feeds that there will be if no further states are met.
+        layer: the nodes that are to be expanded next.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        body: bytes,
+        calls: Callable[[Callable[[], object]], Outcome],
+        expected: Outcome,
+        bounds: Bounds,
+    ) -> None:
+        self.machine, self.body, self.calls, self.expected, self.bounds = machine, body, calls, expected, bounds
+        self.feeds = self.states = self.total = 0
+        self.layer: list[Node] = []
+        size = len(body) + 1
+        self._known: list[dict[Any, Node]] = [{} for _ in range(size)]
+        self._same: list[dict[Any, Node]] = [{} for _ in range(size)]
+
+    def begin(self) -> None:
+        """Meet the state at the beginning."""
+        self.meet(0, self.machine.new(), 0, None)
+
+    def run(
+        self,
+        tell: Callable[[int, int], None],
+        helped: Callable[[list[Node], Callable[[], None]], Iterable[Node]] = lambda layer, _: layer,
+    ) -> None:
+        """Walk to the end.
+
+        Args:
+            tell: is told the feeds made, and how many there will be if no further states are met.
+            helped: expands what it can of a layer, calling back after each node, and yields the other nodes.
+
+        Raises:
+            Refuted: a path ends in another outcome.
+            OutOfBounds: a bound was reached.
+            NotCopyable: a state turned out not to be copyable or comparable.
+            Changeable: what is given out may still change.
+        """
+        while self.layer:
+            layer = self.take_layer()
+            for node in layer:
+                self.to_the_end(node)
+            self.total = self.feeds + sum(map(self.edges, layer))
+
+            def told() -> None:
+                tell(self.feeds, self.total)
+
+            for node in helped(layer, told):
+                self.expand(node)
+                told()
+
+    @property
+    def ends(self) -> int:
+        """How many nodes there are at the end of the body."""
+        return len(self._same[-1])
+
+    def known(self) -> tuple[list[list[tuple[Any, Output]]], list[list[Any]]]:
+        """Return, for each position, what states are known by there: their keys, and the states as they look."""
+        return [list(one) for one in self._known], [list(one) for one in self._same]
+
+    def take_known(self, keys: list[list[tuple[Any, Output]]], states: list[list[Any]]) -> None:
+        """Know what another walk knows. What it has met is not met again."""
+        nothing = Node(0, None, 0, None)
+        self._known = [dict.fromkeys(one, nothing) for one in keys]
+        self._same = [dict.fromkeys(one, nothing) for one in states]
+        self.states = sum(map(len, states))
+
+    def take_layer(self) -> list[Node]:
+        """Return the nodes that are to be expanded next, by position; those met from now on are of the next layer."""
+        layer, self.layer = self.layer, []
+        return sorted(layer, key=lambda node: node.position)
+
+    def edges(self, node: Node) -> int:
+        """Return how many edges `expand` follows from a node."""
+        return max(0, len(self.body) - 1 - node.position) + self.bounds.empty_chunks
+
+    # -- meeting nodes
+
+    def meet(self, position: int, state: Any, output: Output, before: Node | None, key: Any = None) -> Node | None:
+        """Note a state that came of a feed; return its node where it is new, else None."""
+        key = self.machine.states.key(state) if key is None else key
+        seen = (key, output)
+        node = self._known[position].get(seen)
+        if node is not None:
+            return None
+        looks = (self.machine.states.careful(state), output)
+        node = self._same[position].get(looks)
+        if node is not None:
+            self._known[position][seen] = node
+            return None
+        self.states += 1
+        if self.states > self.bounds.states:
+            raise OutOfBounds(f"there are more than {self.bounds.states} states")
+        node = self._known[position][seen] = self._same[position][looks] = Node(position, state, output, before)
+        self.layer.append(node)
+        return node
+
+    def to_the_end(self, node: Node) -> None:
+        """Follow the edge of a node to the end of the body. A node that an empty chunk led to there is an end too."""
+        size = len(self.body)
+        if node.position == size:
+            if node.before is not None and node.before.position == size:
+                self._judge(self._ended(node.state, node.output), node.cuts()[:-1])
+            return
+        state = self.machine.states.copies(node.state)()
+        self._count(1)
+        outcome, output = self._alone(state, self.body[node.position :], node.output)
+        if not outcome.returned:
+            self._judge(outcome, node.cuts())
+        elif self.meet(size, state, output, node) is not None:
+            self._judge(self._ended(state, output), node.cuts())
+
+    def expand(self, node: Node) -> None:
+        """Follow the other edges of a node.
+
+        Raises:
+            NotCopyable: feeding the copies changed the node's own state.
+        """
+        states = self.machine.states
+        before = None if states.how == "pickle" else states.key(node.state)
+        place = node.position if self.bounds.empty_chunks else node.position + 1
+        while place < len(self.body) or (place == node.position == len(self.body)):
+            place = self._expand_from(node, place)
+        if before is not None and states.key(node.state) != before:
+            raise NotCopyable(f"what its {states.how} gives is no copy: feeding that changes the original")
+
+    def _expand_from(self, node: Node, place: int) -> int:
+        """Follow edges from `place` on as long as nothing is raised; return where to go on."""
+        self._count(0)
+        at = [place]
+        outcome = self._guarded(lambda: self._follow(node, at))
+        if outcome.returned:
+            return at[0]
+        if outcome.hung:  # it may not have been the first feed of this run: now it gets its whole time
+            state = self.machine.states.copies(node.state)()
+            outcome, output = self._alone(state, self.body[node.position : at[0]], node.output)
+            if outcome.returned:
+                self.meet(at[0], state, output, node)
+                return at[0] + 1
+        self._judge(outcome, [*node.cuts(), *([at[0]] if at[0] < len(self.body) else [])])
+        return at[0] + 1
+
+    def _follow(self, node: Node, at: list[int]) -> None:
+        """Follow edges: the loop in which a proof spends its time. `at` says where it is."""
+        machine, body, position, output = self.machine, self.body, node.position, node.output
+        copied, key, feed = machine.states.copies(node.state), machine.states.key, machine.feed
+        known, meet = self._known, self.meet
+        late = time.monotonic() + self.bounds.time_limit / 4
+        first = place = at[0]
+        last = max(len(body), position + 1)
+        try:
+            while place < last:
+                at[0] = place
+                state = copied()
+                now = feed(state, body[position:place], output)
+                found = key(state)
+                if (found, now) not in known[place]:
+                    meet(place, state, now, node, found)
+                place += 1
+                if time.monotonic() > late:
+                    break
+            at[0] = place
+        finally:
+            self.feeds += at[0] - first
+
+    # -- outcomes
+
+    def _guarded(self, call: Callable[[], object]) -> Outcome:
+        """Call what feeds the target, and raise what stops the walk."""
+        stopped: list[Exception] = []
+
+        def guarded() -> None:
+            try:
+                call()
+            except (OutOfBounds, NotCopyable, Changeable) as stop:
+                stopped.append(stop)
+
+        outcome = self.calls(guarded)
+        if stopped:
+            raise stopped[0]
+        return outcome
+
+    def _alone(self, state: Any, chunk: bytes, output: Output) -> tuple[Outcome, Output]:
+        """Feed one chunk, with the whole time limit."""
+        found = [output]
+
+        def feed() -> None:
+            found[0] = self.machine.feed(state, chunk, output)
+
+        return self._guarded(feed), found[0]
+
+    def _ended(self, state: Any, output: Output) -> Outcome:
+        copied = self.machine.states.copies(state)()
+        return self.calls(lambda: self.machine.end(copied, output))
+
+    def _judge(self, outcome: Outcome, cuts: list[int]) -> None:
+        if not outcome.same_as(self.expected):
+            raise Refuted(Fragmentation(tuple(cuts)))
+
+    def _count(self, feeds: int) -> None:
+        self.feeds += feeds
+        if self.feeds > self.bounds.feeds:
+            raise OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
