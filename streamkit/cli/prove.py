@@ -36,12 +36,12 @@ _STYLES = {"proved": "bold green", "refuted": "bold red", "not decidable here": 
     "--no-empty-chunks", is_flag=True, help="Prove it without empty chunks, which some parsers take for the end."
 )
 @click.option(
-    "--max-feeds", type=click.IntRange(min=1), default=20_000_000, show_default=True,
+    "--max-feeds", type=click.IntRange(min=1), default=12_000_000, show_default=True,
     help="Chunks fed to copies of the parser, at most; what would need more is covered instead.",
 )  # fmt: skip
 @click.option(
     "--max-states", type=click.IntRange(min=1), default=None,
-    help="States, at most.  [default: 8 for each byte, and 64]",
+    help="States, at most.  [default: as many as can be expanded with those feeds]",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=1), default=None,
@@ -138,6 +138,8 @@ def _print_proof(out: Console, proof: Proof) -> None:
     out.print(line)
     if proof.feeds:
         out.print(f"  {proof.feeds} feeds, {proof.states} states, copied by {proof.how}", style="dim")
+    if proof.verdict != "proved" and proof.cuts_decided >= 0:
+        out.print(f"  the walk decided every fragmentation of at most {proof.cuts_decided} cuts", style="dim")
     for part in proof.cover.values():
         out.print(f"  {part['tried']} of {part['of']}: {part['what']}", style="dim")
     for note in proof.notes:

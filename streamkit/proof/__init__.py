@@ -105,7 +105,7 @@ def assert_chunk_invariant(
     *,
     covered: bool = False,
     empty_chunks: bool = True,
-    max_feeds: int = 20_000_000,
+    max_feeds: int = 12_000_000,
     time_limit: float = 10.0,
     workers: int = 1,
 ) -> ProofReport:

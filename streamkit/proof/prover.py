@@ -42,7 +42,6 @@ _NO_STATE = {
     "async client": "the state of a client cannot be copied",
     "command": "the state of a program cannot be copied",
 }
-_STATES, _STATES_A_BYTE = 64, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class ProofOptions:
     Attributes:
         empty_chunks: also empty chunks, anywhere.
         max_feeds: the most chunks fed to copies of a parser; what would need more gets the cover.
-        max_states: the most states; None for 64, and 8 for each byte of the body.
+        max_states: the most states; None for as many as can be expanded with those feeds.
         time_limit: seconds that one feed, or one delivery, may take.
         workers: processes that walk side by side.
         seed: of the random deliveries that check a proof.
@@ -60,7 +59,7 @@ class ProofOptions:
     """
 
     empty_chunks: bool = True
-    max_feeds: int = 20_000_000
+    max_feeds: int = 12_000_000
     max_states: int | None = None
     time_limit: float = 10.0
     workers: int = 1
@@ -151,7 +150,7 @@ class Prover:
             proof.reason = str(reason)
             return False
         except OutOfBounds as bound:
-            proof.reason = f"{bound}: the state depends on how the bytes were cut, or grows with it"
+            proof.reason = str(bound)
             return False
         return self._checked(trials)
 
@@ -178,7 +177,7 @@ class Prover:
     def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False) -> int:
         """Walk a machine to the end and return how many states there are at the end."""
         options, proof, target = self.options, self.proof, self.target
-        most = options.max_states or _STATES + _STATES_A_BYTE * proof.size
+        most = options.max_states or 64 + 2 * proof.size + 2 * options.max_feeds // max(1, proof.size)
         bounds = Bounds(most, options.max_feeds, proof.empty_chunks, options.time_limit)
         crew = Crew(target.name, composed, options.workers) if target.importable else None
         with Calls(options.time_limit) as calls:
@@ -189,8 +188,12 @@ class Prover:
                     lambda done, total: self.tell("walk", done, total),
                     lambda layer, told: expand_side_by_side(walk, layer, crew, told),
                 )
+            except OutOfBounds as bound:
+                differing = walk.differing()
+                raise OutOfBounds(f"{bound}; {differing}" if differing else str(bound)) from None
             finally:
                 proof.feeds, proof.states, proof.how = walk.feeds, walk.states, machine.states.how
+                proof.cuts_decided = walk.decided
         return walk.ends
 
     def _refute(self, trials: Trials, refuted: Refuted) -> bool:

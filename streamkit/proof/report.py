@@ -25,6 +25,8 @@ class Proof:
         reason: why it is not decidable; "" otherwise.
         feeds: chunks fed to copies of the parser.
         states: states met, over all positions.
+        cuts_decided: all fragmentations with at most so many cuts were decided by the walk, as far as it came; -1 where
+            there was none. Of a proof it says nothing.
         how: how states were copied: "copy()", "pickle" or "deepcopy"; "" where none was.
         empty_chunks: whether empty chunks, anywhere, were part of it.
         cover: of the deliveries made instead of a proof, by part: how many, of how many, and what they cover.
@@ -38,6 +40,7 @@ class Proof:
     reason: str = ""
     feeds: int = 0
     states: int = 0
+    cuts_decided: int = -1
     how: str = ""
     empty_chunks: bool = False
     cover: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -60,6 +63,7 @@ class Proof:
             "empty_chunks": self.empty_chunks,
             "feeds": self.feeds,
             "states": self.states,
+            "cuts_decided": None if self.verdict == "proved" or self.cuts_decided < 0 else self.cuts_decided,
             "how": self.how,
             "cover": self.cover,
             "finding": None if self.finding is None else self.finding.to_json(),

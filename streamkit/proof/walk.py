@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from streamkit.fuzz.normal import differences, normalise
 from streamkit.proof.outputs import Changeable
 from streamkit.proof.states import NotCopyable
 from streamkit.wire.fragmentation import Fragmentation
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from streamkit.proof.machine import Machine, Output
 
 __all__ = ["Bounds", "Node", "OutOfBounds", "Refuted", "Walk"]
+
+_MOST_SHOWN = 60
 
 
 class OutOfBounds(Exception):  # noqa: N818 - a signal within this room
@@ -104,6 +108,7 @@ class Walk:
         feeds: chunks fed.
         states: nodes met.
         total: feeds that there will be if no further states are met.
+        decided: every fragmentation with at most so many cuts has the expected outcome; -1 before any was seen.
         layer: the nodes that are to be expanded next.
     """
 
@@ -117,6 +122,7 @@ class Walk:
     ) -> None:
         self.machine, self.body, self.calls, self.expected, self.bounds = machine, body, calls, expected, bounds
         self.feeds = self.states = self.total = 0
+        self.decided = -1
         self.layer: list[Node] = []
         size = len(body) + 1
         self._known: list[dict[Any, Node]] = [{} for _ in range(size)]
@@ -147,6 +153,7 @@ class Walk:
             layer = self.take_layer()
             for node in layer:
                 self.to_the_end(node)
+            self.decided += 1
             self.total = self.feeds + sum(map(self.edges, layer))
 
             def told() -> None:
@@ -155,6 +162,16 @@ class Walk:
             for node in helped(layer, told):
                 self.expand(node)
                 told()
+
+    def differing(self) -> str:
+        """Say how two states at one position differ; "" where there is no such position."""
+        for position, states in enumerate(self._same):
+            if len(states) > 1:
+                one, other = (normalise(node.state) for node in islice(states.values(), 2))
+                path, first, second = next(iter(differences(one, other)), ("", one, other))
+                sides = " or ".join(_short(repr(side)) for side in (first, second))
+                return f"after {position} bytes {path or 'the state'} is {sides}, by how they were cut"
+        return ""
 
     @property
     def ends(self) -> int:
@@ -308,3 +325,7 @@ class Walk:
         self.feeds += feeds
         if self.feeds > self.bounds.feeds:
             raise OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
