@@ -75,7 +75,7 @@ class _Careful(pickle.Pickler):
     """A pickler that refers to what is shared. Slower than `pickle.dumps`, which does not ask for each object."""
 
     def reducer_override(self, value: Any) -> Any:
-        if not _is_shared(value):
+        if value is _shared or not _is_shared(value):
             return NotImplemented
         place = _PLACES.get(id(value))
         if place is None:
