@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -88,8 +89,17 @@ def prove(
         empty_chunks=not no_empty_chunks, max_feeds=max_feeds, max_states=max_states, time_limit=time_limit,
         workers=workers or _processors(), seed=seed, compose=not whole,
     )  # fmt: skip
+
+    def stuck(report: ProofReport) -> None:
+        """The target can only be stopped together with the process."""
+        if json_file is not None:
+            write_json(json_file, report.to_json())
+        _print_report(console(err=json_file == "-"), report)
+        sys.stdout.flush()
+        os._exit(_exit_code(report))
+
     with ends_like_ctrl_c(), campaign_progress() as listener:
-        report = run(target, list(transcripts) or None, options=options, listener=listener)
+        report = run(target, list(transcripts) or None, options=options, listener=listener, stuck=stuck)
     code = _exit_code(report)
     click.get_current_context().obj.code = code
     if json_file is not None:

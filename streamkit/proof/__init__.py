@@ -36,6 +36,7 @@ def prove(
     *,
     options: ProofOptions | None = None,
     listener: Callable[[Progress], None] | None = None,
+    stuck: Callable[[ProofReport], None] | None = None,
 ) -> ProofReport:
     """Prove that a parser gives one result under every fragmentation of a transcript, or find one that it does not.
 
@@ -48,6 +49,8 @@ def prove(
         transcripts: transcripts, names or paths; None for the bundled ones that fit the target.
         options: see ProofOptions.
         listener: is told the progress.
+        stuck: is given the report where a call hangs and cannot be given up, since the target swallows every
+            interruption. It should end the process.
 
     Returns:
         The report: for each transcript "proved", "refuted" with a minimal fragmentation that a fresh target fails on,
@@ -60,7 +63,7 @@ def prove(
     """
     options = options if options is not None else ProofOptions()
     adapted, chosen = adapt(target), select(transcripts)
-    return in_own_thread(lambda: _prove(adapted, chosen, options, listener, choose=transcripts is None))
+    return in_own_thread(lambda: _prove(adapted, chosen, options, listener, stuck, choose=transcripts is None))
 
 
 def _prove(
@@ -68,13 +71,22 @@ def _prove(
     transcripts: Sequence[Transcript],
     options: ProofOptions,
     listener: Callable[[Progress], None] | None,
+    stuck: Callable[[ProofReport], None] | None,
     *,
     choose: bool,
 ) -> ProofReport:
     report, began = ProofReport(target.name), time.monotonic()
     made = Options(time_limit=options.time_limit, workers=options.workers)
+
+    def give_up() -> None:
+        report.seconds = time.monotonic() - began
+        if report.proofs:
+            report.proofs[-1].reason = "the target hangs and cannot be stopped: it swallows every interruption"
+        if stuck is not None:
+            stuck(report)
+
     try:
-        with _runner(target, made) as runner:
+        with _runner(target, made, give_up) as runner:
             if choose:
                 transcripts, left_out = fitting(runner, transcripts, made.returns)
                 report.notes.extend(left_out)
@@ -85,7 +97,7 @@ def _prove(
                     if listener is not None:
                         listener(Progress(name, phase, done, total))
 
-                prover = Prover(runner, transcript, options, tell)
+                prover = Prover(runner, transcript, options, tell, give_up)
                 report.proofs.append(prover.proof)
                 prover.prove()
             report.notes.extend(runner.remarks())

@@ -21,11 +21,12 @@ class Calls:
 
     Args:
         limit: seconds that a call may take.
+        stuck: see `Runner`.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, stuck: Callable[[], None] | None = None) -> None:
         call: Callable[[Any], Any] = lambda given: given()  # noqa: E731 - a name would say no more
-        self._runner = Runner(Target("proof", False, "feed class", call), limit=limit)
+        self._runner = Runner(Target("proof", False, "feed class", call), limit=limit, stuck=stuck)
 
     def __enter__(self) -> Calls:
         self._runner.__enter__()

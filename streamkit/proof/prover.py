@@ -88,8 +88,10 @@ class Prover:
         transcript: Transcript,
         options: ProofOptions,
         tell: Callable[[str, int, int], None],
+        stuck: Callable[[], None] | None = None,
     ) -> None:
         self.runner, self.transcript, self.options, self.tell = runner, transcript, options, tell
+        self._stuck = stuck
         self.target = runner.target
         empty = options.empty_chunks and not self.target.is_served
         self.proof = Proof(transcript.name, len(transcript.body), empty_chunks=empty)
@@ -168,7 +170,7 @@ class Prover:
             machine = Machine(make, ours=True)
             state = machine.new()
             output = machine.feed(state, self.transcript.body, 0)
-            with Calls(self.options.time_limit) as calls:
+            with Calls(self.options.time_limit, self._stuck) as calls:
                 expected = calls(lambda: machine.end(state, output))
             return self._run(machine, expected, composed=True) == 1
         except (Refuted, NotCopyable, OutOfBounds, Changeable, StreamkitError):
@@ -180,7 +182,7 @@ class Prover:
         most = options.max_states or 64 + 2 * proof.size + 2 * options.max_feeds // max(1, proof.size)
         bounds = Bounds(most, options.max_feeds, proof.empty_chunks, options.time_limit)
         crew = Crew(target.name, composed, options.workers) if target.importable else None
-        with Calls(options.time_limit) as calls:
+        with Calls(options.time_limit, self._stuck) as calls:
             walk = Walk(machine, self.transcript.body, calls, expected, bounds)
             try:
                 walk.begin()
@@ -204,6 +206,9 @@ class Prover:
                 "same result there: its state is not all in the object"
             )
             return False
+        cuts = finding.case.fragmentation.cuts
+        if len(set(cuts) - {0, self.proof.size}) < len(cuts):
+            self.proof.notes.append("if an empty chunk means the end to it, prove it without empty chunks")
         self.proof.verdict, self.proof.finding = "refuted", finding
         return True
 

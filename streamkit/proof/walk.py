@@ -190,9 +190,14 @@ class Walk:
         self.states = sum(map(len, states))
 
     def take_layer(self) -> list[Node]:
-        """Return the nodes that are to be expanded next, by position; those met from now on are of the next layer."""
+        """Return the nodes that are to be expanded next, by position; those met from now on are of the next layer.
+
+        Those that an empty chunk led to come last: a cut that changes the result says more than an empty chunk.
+        """
         layer, self.layer = self.layer, []
-        return sorted(layer, key=lambda node: node.position)
+        return sorted(
+            layer, key=lambda node: (node.before is not None and node.before.position == node.position, node.position)
+        )
 
     def edges(self, node: Node) -> int:
         """Return how many edges `expand` follows from a node."""

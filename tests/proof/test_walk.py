@@ -28,9 +28,7 @@ def failing(make: Callable[[], Any], body: bytes) -> list[Fragmentation]:
     """Return the fragmentations that do not give what the whole body gives."""
     with Runner(adapt(make)) as runner:
         expected = runner.run([body])
-        return [
-            one for one in every_fragmentation(len(body)) if not runner.run(one.chunks(body)).same_as(expected)
-        ]
+        return [one for one in every_fragmentation(len(body)) if not runner.run(one.chunks(body)).same_as(expected)]
 
 
 def plain(body: bytes) -> Transcript:
@@ -156,6 +154,7 @@ def test_an_empty_chunk_that_is_taken_for_the_end_is_found() -> None:
     (proof,) = prove(EndsAtEmpty, plain(body)).proofs
     assert proof.finding is not None
     assert (0,) == proof.finding.case.fragmentation.cuts
+    assert ["if an empty chunk means the end to it, prove it without empty chunks"] == proof.notes
     (proof,) = proved(EndsAtEmpty, body).proofs
     assert ("proved", False) == (proof.verdict, proof.empty_chunks)
 
