@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.targets import Given, end
-from streamkit.proof.outputs import Changeable, Outputs
+from streamkit.proof.outputs import Outputs
+from streamkit.proof.signals import _Changeable
 from streamkit.proof.states import States
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Machine:
         keeps: whether what `feed` returns is part of the result: it is not where there is a `result()`.
 
     Raises:
-        NotCopyable: its states cannot be copied, or not be compared.
+        _NotCopyable: its states cannot be copied, or not be compared.
     """
 
     def __init__(self, make: Callable[[], Any], *, paired: bool = False, ours: bool = False) -> None:
@@ -77,7 +78,7 @@ class Machine:
         """Feed a chunk to a state, which changes, and return what was given out by then.
 
         Raises:
-            Changeable: something was given out that may still change: go on with a machine that is `paired`.
+            _Changeable: something was given out that may still change: go on with a machine that is `paired`.
         """
         returned = state.feed(chunk)
         if returned is None or returned == []:
@@ -96,7 +97,7 @@ class Machine:
         number = self.outputs.after(number, given.events)
         for piece in given.text:
             if type(piece) not in (str, bytes) or (text is not None and type(piece) is not type(text)):
-                raise Changeable("pieces of several types")
+                raise _Changeable("pieces of several types")
             text = piece if text is None else text + piece  # type: ignore[operator]  # both of one type
         return number if text is None else (number, text)
 

@@ -14,16 +14,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from streamkit.proof.signals import _Changeable
 from streamkit.wire.event import Diagnostic, ServerSentEvent
 
-__all__ = ["Changeable", "Outputs"]
+__all__ = ["Outputs"]
 
 _LEAVES = (str, bytes, type(None))
 _NUMBERS = (bool, int, float)
-
-
-class Changeable(Exception):  # noqa: N818 - a fact about an event, and no error of anybody
-    """An event was given out that may still change."""
 
 
 _FIELDS: dict[type, tuple[str, ...] | None] = {}
@@ -57,7 +54,7 @@ def _key(event: Any) -> Any:
         return (tuple, *map(_key, event))
     names = _fields(kind)
     if names is None:
-        raise Changeable(f"{kind.__module__}.{kind.__qualname__}")
+        raise _Changeable(f"{kind.__module__}.{kind.__qualname__}")
     return (kind, *(_key(getattr(event, name)) for name in names))
 
 
@@ -97,7 +94,7 @@ class Outputs:
         """Return the output that is `output` and these events.
 
         Raises:
-            Changeable: one of them may still change.
+            _Changeable: one of them may still change.
         """
         line = self._line
         if output <= len(line):

@@ -18,11 +18,10 @@ from streamkit.proof.calls import Calls
 from streamkit.proof.composition import front_of
 from streamkit.proof.cover import cover
 from streamkit.proof.machine import Machine
-from streamkit.proof.outputs import Changeable
 from streamkit.proof.report import Proof
-from streamkit.proof.states import NotCopyable
+from streamkit.proof.signals import _Changeable, _NotCopyable, _OutOfBounds, _Refuted
 from streamkit.proof.trials import Trials
-from streamkit.proof.walk import Bounds, OutOfBounds, Refuted, Walk
+from streamkit.proof.walk import Bounds, Walk
 from streamkit.proof.workers import Crew, expand_side_by_side
 
 if TYPE_CHECKING:
@@ -146,12 +145,12 @@ class Prover:
                 proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
             else:
                 self._walked(trials)
-        except Refuted as refuted:
+        except _Refuted as refuted:
             return self._refute(trials, refuted)
-        except NotCopyable as reason:
+        except _NotCopyable as reason:
             proof.reason = str(reason)
             return False
-        except OutOfBounds as bound:
+        except _OutOfBounds as bound:
             proof.reason = str(bound)
             return False
         return self._checked(trials)
@@ -161,7 +160,7 @@ class Prover:
         assert make is not None  # noqa: S101 - as above
         try:
             self._run(Machine(make), trials.expected)
-        except Changeable:
+        except _Changeable:
             self._run(Machine(make, paired=True), trials.expected)
 
     def _walked_front(self, make: Callable[[], object]) -> bool:
@@ -173,7 +172,7 @@ class Prover:
             with Calls(self.options.time_limit, self._stuck) as calls:
                 expected = calls(lambda: machine.end(state, output))
             return self._run(machine, expected, composed=True) == 1
-        except (Refuted, NotCopyable, OutOfBounds, Changeable, StreamkitError):
+        except (_Refuted, _NotCopyable, _OutOfBounds, _Changeable, StreamkitError):
             return False
 
     def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False) -> int:
@@ -190,15 +189,15 @@ class Prover:
                     lambda done, total: self.tell("walk", done, total),
                     lambda layer, told: expand_side_by_side(walk, layer, crew, told),
                 )
-            except OutOfBounds as bound:
+            except _OutOfBounds as bound:
                 differing = walk.differing()
-                raise OutOfBounds(f"{bound}; {differing}" if differing else str(bound)) from None
+                raise _OutOfBounds(f"{bound}; {differing}" if differing else str(bound)) from None
             finally:
                 proof.feeds, proof.states, proof.how = walk.feeds, walk.states, machine.states.how
                 proof.cuts_decided = walk.decided
         return walk.ends
 
-    def _refute(self, trials: Trials, refuted: Refuted) -> bool:
+    def _refute(self, trials: Trials, refuted: _Refuted) -> bool:
         finding = trials.finding(refuted.fragmentation, "walk")
         if finding is None:
             self.proof.reason = (

@@ -27,10 +27,12 @@ import types
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from streamkit.proof.signals import _NotCopyable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NotCopyable", "States", "frozen"]
+__all__ = ["States", "frozen"]
 
 _PROTOCOL = 5
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range)
@@ -42,10 +44,6 @@ _SHARED = (
 _SHARED_BY_NAME = {("msgspec.json", "Decoder"), ("msgspec.json", "Encoder"), ("_contextvars", "ContextVar")}
 
 
-class NotCopyable(Exception):  # noqa: N818 - a fact about the target, and no error of anybody
-    """The state cannot be copied or compared; the text says why."""
-
-
 def _is_shared(value: Any) -> bool:
     """Whether a value never changes, or changes nothing in what a parser does, so that copies may share it."""
     kind = type(value)
@@ -55,10 +53,10 @@ def _is_shared(value: Any) -> bool:
         return value.__self__ is None or isinstance(value.__self__, types.ModuleType | type)
     if kind is types.FunctionType:
         if value.__closure__:
-            raise NotCopyable(f"its state holds the function {value.__qualname__} with a closure, which copies share")
+            raise _NotCopyable(f"its state holds the function {value.__qualname__} with a closure, which copies share")
         return all(isinstance(default, (*_ATOMS, tuple)) for default in value.__defaults__ or ())
     if isinstance(value, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
-        raise NotCopyable(f"its state holds the generator {value.__qualname__}, which cannot be copied")
+        raise _NotCopyable(f"its state holds the generator {value.__qualname__}, which cannot be copied")
     return isinstance(value, _SHARED) or (kind.__module__, kind.__qualname__) in _SHARED_BY_NAME
 
 
@@ -98,12 +96,12 @@ def frozen(value: Any) -> Any:
     """Return what a state is, as something that can be hashed; equal for equal states.
 
     Raises:
-        NotCopyable: a part of it cannot be looked into.
+        _NotCopyable: a part of it cannot be looked into.
     """
     try:
         return _Freezer().freeze(value)
     except RecursionError:
-        raise NotCopyable("its state is nested too deep to be compared") from None
+        raise _NotCopyable("its state is nested too deep to be compared") from None
 
 
 class _Freezer:
@@ -144,7 +142,7 @@ class _Freezer:
         try:
             parts = value.__reduce_ex__(_PROTOCOL)
         except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
-            raise NotCopyable(
+            raise _NotCopyable(
                 f"its state holds an object of the type {kind.__module__}.{kind.__qualname__}, "
                 f"which cannot be compared ({error})"
             ) from None
@@ -177,7 +175,7 @@ class States:
             sample: a state: a new parser, alone or with what it gave out.
 
         Raises:
-            NotCopyable: none of the ways works, or the states could not be compared.
+            _NotCopyable: none of the ways works, or the states could not be compared.
         """
         self.key: Callable[[Any], Any] = frozen
         self.portable = False
@@ -192,7 +190,7 @@ class States:
         elif self._copies(sample, copy.deepcopy):
             self.how, self._copy = "deepcopy", copy.deepcopy
         else:
-            raise NotCopyable("its state can be copied by no copy() of its own, by no pickle, and by no deepcopy")
+            raise _NotCopyable("its state can be copied by no copy() of its own, by no pickle, and by no deepcopy")
 
     def _find_pickle(self, sample: Any) -> bool:
         freezer = _Freezer()
@@ -203,7 +201,7 @@ class States:
             try:
                 written = write(sample)
                 same = frozen(pickle.loads(written)) == frozen(sample)  # noqa: S301 - our own pickle, just made
-            except NotCopyable:
+            except _NotCopyable:
                 raise
             except Exception:  # noqa: BLE001, S112 - whatever a class's own methods raise: it does not work
                 continue
@@ -237,15 +235,15 @@ class States:
         """Return `frozen(state)`, and mind what the way that was chosen does not keep.
 
         Raises:
-            NotCopyable: it cannot be looked into, or holds what deepcopy would not copy.
+            _NotCopyable: it cannot be looked into, or holds what deepcopy would not copy.
         """
         freezer = _Freezer()
         try:
             found = freezer.freeze(state)
         except RecursionError:
-            raise NotCopyable("its state is nested too deep to be compared") from None
+            raise _NotCopyable("its state is nested too deep to be compared") from None
         if freezer.bare and self.key is _plain:
             self.key, self.portable = _careful, False
         if freezer.bound and self.how == "deepcopy":
-            raise NotCopyable("its state holds a bound method of a built-in object, which deepcopy does not copy")
+            raise _NotCopyable("its state holds a bound method of a built-in object, which deepcopy does not copy")
         return found

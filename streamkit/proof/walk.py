@@ -24,8 +24,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.normal import differences, normalise
-from streamkit.proof.outputs import Changeable
-from streamkit.proof.states import NotCopyable
+from streamkit.proof.signals import _NotCopyable, _OutOfBounds, _Refuted, _Stop
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
@@ -34,21 +33,9 @@ if TYPE_CHECKING:
     from streamkit.fuzz.outcome import Outcome
     from streamkit.proof.machine import Machine, Output
 
-__all__ = ["Bounds", "Node", "OutOfBounds", "Refuted", "Walk"]
+__all__ = ["Bounds", "Node", "Walk"]
 
 _MOST_SHOWN = 60
-
-
-class OutOfBounds(Exception):  # noqa: N818 - a signal within this room
-    """There are more states, or more feeds, than were allowed."""
-
-
-class Refuted(Exception):  # noqa: N818 - a result, found deep inside
-    """A path ends in another outcome."""
-
-    def __init__(self, fragmentation: Fragmentation) -> None:
-        super().__init__(str(fragmentation))
-        self.fragmentation = fragmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +131,10 @@ class Walk:
             helped: expands what it can of a layer, calling back after each node, and yields the other nodes.
 
         Raises:
-            Refuted: a path ends in another outcome.
-            OutOfBounds: a bound was reached.
-            NotCopyable: a state turned out not to be copyable or comparable.
-            Changeable: what is given out may still change.
+            _Refuted: a path ends in another outcome.
+            _OutOfBounds: a bound was reached.
+            _NotCopyable: a state turned out not to be copyable or comparable.
+            _Changeable: what is given out may still change.
         """
         while self.layer:
             layer = self.take_layer()
@@ -219,7 +206,7 @@ class Walk:
             return None
         self.states += 1
         if self.states > self.bounds.states:
-            raise OutOfBounds(f"there are more than {self.bounds.states} states")
+            raise _OutOfBounds(f"there are more than {self.bounds.states} states")
         node = self._known[position][seen] = self._same[position][looks] = Node(position, state, output, before)
         self.layer.append(node)
         return node
@@ -243,7 +230,7 @@ class Walk:
         """Follow the other edges of a node.
 
         Raises:
-            NotCopyable: feeding the copies changed the node's own state.
+            _NotCopyable: feeding the copies changed the node's own state.
         """
         states = self.machine.states
         before = None if states.how == "pickle" else states.key(node.state)
@@ -251,7 +238,7 @@ class Walk:
         while place < len(self.body) or (place == node.position == len(self.body)):
             place = self._expand_from(node, place)
         if before is not None and states.key(node.state) != before:
-            raise NotCopyable(f"what its {states.how} gives is no copy: feeding that changes the original")
+            raise _NotCopyable(f"what its {states.how} gives is no copy: feeding that changes the original")
 
     def _expand_from(self, node: Node, place: int) -> int:
         """Follow edges from `place` on as long as nothing is raised; return where to go on."""
@@ -301,7 +288,7 @@ class Walk:
         def guarded() -> None:
             try:
                 call()
-            except (OutOfBounds, NotCopyable, Changeable) as stop:
+            except _Stop as stop:
                 stopped.append(stop)
 
         outcome = self.calls(guarded)
@@ -324,12 +311,12 @@ class Walk:
 
     def _judge(self, outcome: Outcome, cuts: list[int]) -> None:
         if not outcome.same_as(self.expected):
-            raise Refuted(Fragmentation(tuple(cuts)))
+            raise _Refuted(Fragmentation(tuple(cuts)))
 
     def _count(self, feeds: int) -> None:
         self.feeds += feeds
         if self.feeds > self.bounds.feeds:
-            raise OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
+            raise _OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
 
 
 def _short(text: str) -> str:

@@ -21,7 +21,8 @@ from streamkit.fuzz.targets import adapt
 from streamkit.proof.calls import Calls
 from streamkit.proof.composition import front_of
 from streamkit.proof.machine import Machine
-from streamkit.proof.walk import Bounds, Node, OutOfBounds, Walk
+from streamkit.proof.signals import _OutOfBounds
+from streamkit.proof.walk import Bounds, Node, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -160,7 +161,7 @@ def _work(end: Connection) -> None:
             before = walk.feeds
             try:
                 walk.expand(Node(position, pickle.loads(written), output, None))  # noqa: S301 - from our own process
-            except OutOfBounds:
+            except _OutOfBounds:
                 break
             except Exception:  # noqa: BLE001 - the walk does this node again, and sees what is wrong
                 walk.layer.clear()

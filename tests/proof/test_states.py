@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from streamkit.proof import prove
-from streamkit.proof.outputs import Changeable, Outputs
+from streamkit.proof.outputs import Outputs
 from streamkit.proof.report import Proof
-from streamkit.proof.states import NotCopyable, States, frozen
+from streamkit.proof.signals import _Changeable, _NotCopyable
+from streamkit.proof.states import States, frozen
 from streamkit.transcript import ResponseHead, Transcript
 from streamkit.wire.sse import ServerSentEvent
 
@@ -281,7 +282,7 @@ def test_a_generator_is_refused() -> None:
     def numbers() -> Iterator[int]:
         yield 1
 
-    with pytest.raises(NotCopyable, match="generator"):
+    with pytest.raises(_NotCopyable, match="generator"):
         frozen([numbers()])
 
 
@@ -330,5 +331,5 @@ def test_an_equality_of_the_events_own_is_not_believed() -> None:
 
 @pytest.mark.parametrize("event", [{}, [], bytearray(), Node("a"), ServerSentEvent(data=[]), ({},)])  # type: ignore[arg-type]  # a list that hides in an event
 def test_an_event_that_can_change_is_told(event: Any) -> None:
-    with pytest.raises(Changeable):
+    with pytest.raises(_Changeable):
         Outputs().after(0, [event])
