@@ -159,7 +159,13 @@ class Prover:
         make = self.target.make
         assert make is not None  # noqa: S101 - as above
         try:
-            self._run(Machine(make), trials.expected)
+            machine = Machine(make)
+        except (_NotCopyable, StreamkitError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a target raises when it is made
+            raise _NotCopyable(f"to make it raises {type(error).__name__}: {error}") from None
+        try:
+            self._run(machine, trials.expected)
         except _Changeable:
             self._run(Machine(make, paired=True), trials.expected)
 

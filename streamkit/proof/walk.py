@@ -194,7 +194,7 @@ class Walk:
 
     def meet(self, position: int, state: Any, output: Output, before: Node | None, key: Any = None) -> Node | None:
         """Note a state that came of a feed; return its node where it is new, else None."""
-        key = self.machine.states.key(state) if key is None else key
+        key = self._key(state) if key is None else key
         seen = (key, output)
         node = self._known[position].get(seen)
         if node is not None:
@@ -218,7 +218,7 @@ class Walk:
             if node.before is not None and node.before.position == size:
                 self._judge(self._ended(node.state, node.output), node.cuts()[:-1])
             return
-        state = self.machine.states.copies(node.state)()
+        state = self._copy(node.state)
         self._count(1)
         outcome, output = self._alone(state, self.body[node.position :], node.output)
         if not outcome.returned:
@@ -233,11 +233,11 @@ class Walk:
             _NotCopyable: feeding the copies changed the node's own state.
         """
         states = self.machine.states
-        before = None if states.how == "pickle" else states.key(node.state)
+        before = None if states.how == "pickle" else self._key(node.state)
         place = node.position if self.bounds.empty_chunks else node.position + 1
         while place < len(self.body) or (place == node.position == len(self.body)):
             place = self._expand_from(node, place)
-        if before is not None and states.key(node.state) != before:
+        if before is not None and self._key(node.state) != before:
             raise _NotCopyable(f"what its {states.how} gives is no copy: feeding that changes the original")
 
     def _expand_from(self, node: Node, place: int) -> int:
@@ -248,7 +248,7 @@ class Walk:
         if outcome.returned:
             return at[0]
         if outcome.hung:  # it may not have been the first feed of this run: now it gets its whole time
-            state = self.machine.states.copies(node.state)()
+            state = self._copy(node.state)
             outcome, output = self._alone(state, self.body[node.position : at[0]], node.output)
             if outcome.returned:
                 self.meet(at[0], state, output, node)
@@ -267,9 +267,15 @@ class Walk:
         try:
             while place < last:
                 at[0] = place
-                state = copied()
+                try:
+                    state = copied()
+                except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
+                    raise _no(error) from None
                 now = feed(state, body[position:place], output)
-                found = key(state)
+                try:
+                    found = key(state)
+                except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
+                    raise _no(error) from None
                 if (found, now) not in known[place]:
                     meet(place, state, now, node, found)
                 place += 1
@@ -306,17 +312,34 @@ class Walk:
         return self._guarded(feed), found[0]
 
     def _ended(self, state: Any, output: Output) -> Outcome:
-        copied = self.machine.states.copies(state)()
+        copied = self._copy(state)
         return self.calls(lambda: self.machine.end(copied, output))
 
     def _judge(self, outcome: Outcome, cuts: list[int]) -> None:
         if not outcome.same_as(self.expected):
             raise _Refuted(Fragmentation(tuple(cuts)))
 
+    def _key(self, state: Any) -> Any:
+        try:
+            return self.machine.states.key(state)
+        except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
+            raise _no(error) from None
+
+    def _copy(self, state: Any) -> Any:
+        try:
+            return self.machine.states.copies(state)()
+        except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
+            raise _no(error) from None
+
     def _count(self, feeds: int) -> None:
         self.feeds += feeds
         if self.feeds > self.bounds.feeds:
             raise _OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
+
+
+def _no(error: Exception) -> _NotCopyable:
+    """Return the signal for a state that was copied, or known by its pickle, until one was met that cannot be."""
+    return error if isinstance(error, _NotCopyable) else _NotCopyable(f"a state cannot be copied or compared: {error}")
 
 
 def _short(text: str) -> str:

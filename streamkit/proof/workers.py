@@ -166,6 +166,8 @@ def _work(end: Connection) -> None:
             except Exception:  # noqa: BLE001 - the walk does this node again, and sees what is wrong
                 walk.layer.clear()
                 continue
+            if not machine.states.portable:  # a state refers to what only this process has: the walk does the rest
+                break
             met = [(node.position, machine.states.key(node.state), _given(machine, node.output)) for node in walk.layer]
             walk.layer.clear()
             end.send((number, walk.feeds - before, met))

@@ -217,6 +217,43 @@ def test_what_cannot_be_copied_or_compared_is_covered_and_the_reason_is_said(
     assert len(BODY) - 1 == proof.cover["single cuts"]["tried"]
 
 
+class LaterAGenerator(Held):
+    """Begins to hold a generator at its first line."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        lines = super().feed(chunk)
+        if lines and self.held is None:
+            self.held = (number for number in range(3))
+        return lines
+
+
+class FailsToCopyLater(OwnCopy):
+    def copy(self) -> OwnCopy:
+        if self.rest.startswith(b"tw"):
+            raise RuntimeError("no copy in the middle")
+        return super().copy()
+
+
+class CannotBeMade(Held):
+    def __init__(self) -> None:
+        raise RuntimeError("no configuration")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (LaterAGenerator, "cannot pickle 'generator' object"),
+        (FailsToCopyLater, "no copy in the middle"),
+        (CannotBeMade, "to make it raises RuntimeError: no configuration"),
+    ],
+)
+def test_what_turns_out_not_to_be_copyable_on_the_way_is_said(make: type[Held], says: str) -> None:
+    proof = of(make)
+    assert ("not decidable here", None) == (proof.verdict, proof.finding)
+    assert says in proof.reason
+    assert len(BODY) - 1 == proof.cover["single cuts"]["tried"]
+
+
 class OutsideList:
     """Keeps its state in its class, where no copy finds it: a new one begins anew."""
 
