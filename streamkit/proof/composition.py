@@ -42,9 +42,13 @@ class Front:
         return Front(self._decoder.copy())
 
 
-def front_of(make: Callable[[], Any]) -> Callable[[], Front] | None:
-    """Return what makes the decoders of a target that is one of our readers; None for any other target."""
-    sample = make()
+def front_of(make: Callable[[], Any], sample: Any) -> Callable[[], Front] | None:
+    """Return what makes the decoders of a target that is one of our readers; None for any other target.
+
+    Args:
+        make: makes a new reader.
+        sample: one that it made.
+    """
     if not isinstance(sample, StreamReader) or type(sample)._checked:
         return None
     for name in ("feed", "close", "result"):

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.fuzz.oracles import reference_of
@@ -139,8 +139,9 @@ class Prover:
         if size * (size + 1) // 2 > options.max_feeds:
             proof.reason = f"{size} bytes need {size * (size + 1) // 2} feeds, more than max_feeds={options.max_feeds}"
             return False
-        front = front_of(make) if options.compose else None
         try:
+            sample = _made(make)
+            front = front_of(make, sample) if options.compose else None
             if front is not None and self._walked_front(front):
                 proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
             else:
@@ -159,13 +160,7 @@ class Prover:
         make = self.target.make
         assert make is not None  # noqa: S101 - as above
         try:
-            machine = Machine(make)
-        except (_NotCopyable, StreamkitError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a target raises when it is made
-            raise _NotCopyable(f"to make it raises {type(error).__name__}: {error}") from None
-        try:
-            self._run(machine, trials.expected)
+            self._run(Machine(make), trials.expected)
         except _Changeable:
             self._run(Machine(make, paired=True), trials.expected)
 
@@ -250,3 +245,10 @@ class Prover:
                     proof.verdict, proof.reason = "refuted", ""
                     return
             told["of"] = told["of"] or told["tried"]
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - whatever a target raises when it is made
+        raise _NotCopyable(f"to make it raises {type(error).__name__}: {error}") from None

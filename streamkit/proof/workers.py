@@ -151,7 +151,7 @@ def _work(end: Connection) -> None:
     """Expand nodes, in a process of their own."""
     work: _Work = end.recv()
     make = adapt(work.crew.target).make
-    front = front_of(make) if make is not None and work.crew.composed else None
+    front = front_of(make, make()) if make is not None and work.crew.composed else None
     machine = Machine(front or make, paired=work.paired, ours=work.crew.composed)  # type: ignore[arg-type]  # a feed class
     machine.outputs = work.outputs
     with Calls(work.bounds.time_limit) as calls:
