@@ -6,13 +6,35 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import Buffer
 
-__all__ = ["Diagnostic", "ServerSentEvent", "as_bytes"]
+__all__ = ["BOM", "Diagnostic", "ServerSentEvent", "as_bytes", "made", "messages"]
+
+#: The byte order mark that a body may begin with, in UTF-8.
+BOM = b"\xef\xbb\xbf"
+
+
+class _Draft:
+    """An event that is being made: its fields can still be set.
+
+    The constructor of a frozen dataclass sets each field through `object.__setattr__`, which takes five times as long
+    as all else that a decoder does for an event. So a decoder fills in a draft and turns it into an event by giving it
+    that class. It can, because the event adds no slot: the layout of both is the same.
+    """
+
+    __slots__ = ("data", "event", "id", "lossy", "retry")
+
+    event: str
+    data: str
+    id: str
+    retry: int | None
+    lossy: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(_Draft):
     """One dispatched event.
 
     Attributes:
@@ -28,6 +50,34 @@ class ServerSentEvent:
     id: str = ""
     retry: int | None = None
     lossy: bool = field(default=False, compare=False)
+
+
+def made(event: str, data: str, last_id: str, retry: int | None = None, lossy: bool = False) -> ServerSentEvent:
+    """Return what `ServerSentEvent` returns for these fields, in a fifth of the time."""
+    draft = _Draft()
+    draft.event = event
+    draft.data = data
+    draft.id = last_id
+    draft.retry = retry
+    draft.lossy = lossy
+    draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+    return draft  # type: ignore[return-value]
+
+
+def messages(texts: Iterable[str], last_id: str) -> list[ServerSentEvent]:
+    """Return the events of type "message" with these data. It is `made` in a loop, without the call for each."""
+    kind = ServerSentEvent
+    events = []
+    for text in texts:
+        draft = _Draft()
+        draft.event = "message"
+        draft.data = text
+        draft.id = last_id
+        draft.retry = None
+        draft.lossy = False
+        draft.__class__ = kind  # type: ignore[assignment]
+        events.append(draft)
+    return events  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)

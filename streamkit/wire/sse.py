@@ -1,11 +1,21 @@
 r"""Server-sent events, byte for byte as the WHATWG HTML standard has them (section 9.2, "Server-sent events").
 
-Strategy. A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the
-standard (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once
-when its line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its
-line at once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by
-the very `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be
-part of a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
+Strategy. The rules are in `_lines`, which takes one line after the other; everything else is a way around it for what
+most streams hold, and leaves the decoder in exactly the state that it would have left.
+
+- A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the standard
+  (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once when its
+  line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its line at
+  once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by the very
+  `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be part of
+  a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
+- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`).
+- A block of one data line, or of an event line and a data line, is read as a whole (`_block`).
+- Many blocks of one data line each are found by one `bytes.split` on what stands between two data: a blank line and
+  the next field name (`_blocks`). A part that still holds a line end is something else, and goes to `_block`.
+
+Both of the latter want one line end throughout, LF or CRLF, and data that are UTF-8: all else goes to `_lines`. So do
+streams with a limit where they come near it.
 
 Oddities never raise: the standard says to ignore them. They are kept as `SSEDecoder.diagnostics`. Only the byte limit
 raises.
@@ -13,25 +23,40 @@ raises.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streamkit.errors import LimitError, UsageError
-from streamkit.wire.event import Diagnostic, ServerSentEvent, as_bytes
+from streamkit.wire.event import BOM, Diagnostic, ServerSentEvent, as_bytes, made, messages
+from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from typing_extensions import Buffer
 
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
-BOM = b"\xef\xbb\xbf"
 _MAX_DIAGNOSTICS = 1000
+_LF, _CR = b"\n\r"
+
+
+class _Ends(NamedTuple):
+    """What stands between the parts of a stream all of whose lines end alike."""
+
+    blank: bytes  # the end of a line, and a blank line
+    joint: bytes  # the end of a line, and the beginning of a data line
+    separator: bytes  # a blank line, and the beginning of a data line
+    text_separator: str
+
+
+_LF_ENDS, _CRLF_ENDS = (
+    _Ends(2 * end, end + b"data: ", 2 * end + b"data: ", (2 * end + b"data: ").decode()) for end in (b"\n", b"\r\n")
+)
 
 
 class SSEDecoder:
     """Incremental decoder of an event stream.
+
+    It can be copied (`copy`, or the functions of the module `copy`) and pickled at any point of a stream. The same
+    bytes so far give the same pickle, whatever the chunks were: what is left of a stream is decided by its state.
 
     Args:
         max_event_bytes: the most bytes that one unfinished block may hold, line ends counted as one; None for no
@@ -54,6 +79,7 @@ class SSEDecoder:
         self.last_event_id = ""
         self.retry: int | None = None
         self.discarded = 0
+        self._quick = False  # nothing has to be looked at in the next chunk but its line ends
         self._limit = max_event_bytes
         self._overrun = False
         self._closed = False
@@ -87,40 +113,21 @@ class SSEDecoder:
             TypeError: `data` is not bytes-like.
             UsageError: the decoder is closed.
         """
-        chunk = as_bytes(data, "SSEDecoder.feed()")
-        if self._closed:
-            raise UsageError("feed() after close(): make a new SSEDecoder for another stream")
-        if self._overrun:
-            self._raise_limit()
-        if not self._started:
-            chunk = self._strip_bom(chunk)
-        if self._skip_lf and chunk:
-            self._skip_lf = False
-            if chunk[0] == 10:
-                chunk = chunk[1:]
-                if self._block_size:  # the line end is two bytes long
-                    self._block_bytes += 1
-                else:
-                    self._offset += 1
-        if not chunk:
-            return []
+        if self._quick and type(data) is bytes:
+            if _LF not in data and _CR not in data:
+                self._tail.append(data)
+                self._tail_size += len(data)
+                return []
+            chunk = data
+        else:
+            chunk = self._admitted(data)
+            if not chunk:
+                return []
         events: list[ServerSentEvent] = []
-        lines = chunk.splitlines(keepends=True)
-        if chunk[-1] == 13:
-            self._skip_lf = True
-        elif chunk[-1] != 10:
-            rest = lines.pop()
-            if lines:
-                self._lines(lines, events, offsets)
-            self._tail.append(rest)
-            self._tail_size += len(rest)
-            lines = []
-        if lines:
-            self._lines(lines, events, offsets)
-        if self._limit is not None and self._block_size + self._tail_size > self._limit:
-            self._overrun = True
-        if self._overrun and not events:
-            self._raise_limit()
+        if self._limit is None:
+            self._take(chunk, events, offsets)
+        else:
+            self._take_limited(chunk, events, offsets)
         return events
 
     @property
@@ -142,10 +149,93 @@ class SSEDecoder:
         if self._overrun:
             self._raise_limit()
         self._closed = True
+        self._quick = False
         self.discarded = self._block_bytes + self._tail_size + len(self._start)
         if self.discarded:
             self._note("unterminated", f"{self.discarded} bytes", self._line + 1)
         return []
+
+    # -- state
+
+    def copy(self) -> SSEDecoder:
+        """Return a decoder that goes on from here by itself."""
+        other = object.__new__(type(self))
+        other.diagnostics = self.diagnostics[:]
+        other.diagnostics_dropped = self.diagnostics_dropped
+        other.last_event_id = self.last_event_id
+        other.retry = self.retry
+        other.discarded = self.discarded
+        other._quick = self._quick
+        other._limit = self._limit
+        other._overrun = self._overrun
+        other._closed = self._closed
+        other._start = self._start
+        other._started = self._started
+        other._skip_lf = self._skip_lf
+        other._tail = self._tail[:]
+        other._tail_size = self._tail_size
+        other._line = self._line
+        other._block_size = self._block_size
+        other._block_bytes = self._block_bytes
+        other._offset = self._offset
+        other._event = self._event
+        other._data = self._data[:]
+        other._lossy = self._lossy
+        other._block_retry = self._block_retry
+        return other
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: object) -> SSEDecoder:
+        return self.copy()
+
+    def __getstate__(self) -> tuple[int | str | bytes | None, ...]:
+        """Return all that decides what comes next, the same for the same bytes so far.
+
+        It holds one text and one bytes object, not many: a pickle tells two equal strings from one string twice, so
+        with several of them it would depend on who shares what.
+        """
+        texts = [self.last_event_id, self._event]
+        if self._data:
+            texts += self._data
+        flags = self._overrun | self._closed << 1 | self._started << 2 | self._skip_lf << 3 | self._lossy << 4
+        return (
+            flags,
+            self._limit,
+            self._line,
+            self._offset,
+            self._block_size,
+            self._block_bytes,
+            self.retry,
+            self._block_retry,
+            self.discarded,
+            "\n".join(texts),
+            b"".join(self._tail) if self._started else self._start,
+            self.diagnostics_dropped,
+            *[part for one in self.diagnostics for part in one.encoded()],
+        )
+
+    # -- chunks
+
+    def _admitted(self, data: Buffer) -> bytes:
+        """Return the bytes of a chunk that belong to lines: without a BOM, and without the LF of a CRLF cut in two."""
+        chunk = as_bytes(data, "SSEDecoder.feed()")
+        if self._closed:
+            raise UsageError("feed() after close(): make a new SSEDecoder for another stream")
+        if self._overrun:
+            self._raise_limit()
+        if not self._started:
+            chunk = self._strip_bom(chunk)
+        if self._skip_lf and chunk:
+            self._skip_lf = False
+            if chunk[0] == _LF:
+                chunk = chunk[1:]
+                if self._block_size:  # the line end is two bytes long
+                    self._block_bytes += 1
+                else:
+                    self._offset += 1
+        self._quick = self._started and self._limit is None and not self._skip_lf
+        return chunk
 
     def _strip_bom(self, chunk: bytes) -> bytes:
         chunk = self._start + chunk
@@ -159,6 +249,155 @@ class SSEDecoder:
             self._offset = 3
             return chunk[3:]
         return chunk
+
+    def _take_limited(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk of a stream that has a limit: fast where no block can reach it, else line by line."""
+        limit = self._limit or 0
+        if self._block_bytes + self._tail_size + len(chunk) <= limit:
+            self._take(chunk, events, offsets)
+            return
+        self._take_lines(chunk, events, offsets)
+        if self._block_size + self._tail_size > limit:
+            self._overrun = True
+        if self._overrun and not events:
+            self._raise_limit()
+
+    def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk in three parts: up to its first blank line, whole blocks, and the rest of it."""
+        ends = _CRLF_ENDS if _CR in chunk else _LF_ENDS
+        blank = ends.blank
+        end = chunk.find(blank)
+        if end < 0:
+            self._take_lines(chunk, events, offsets)
+            return
+        begins = end + len(blank)
+        if self._data:
+            self._take_lines(chunk[:begins], events, offsets)
+        else:
+            block = chunk[:end]
+            if self._tail:
+                block = b"".join([*self._tail, block])
+                self._tail.clear()
+                self._tail_size = 0
+            if not self._block(block, ends, events, offsets):
+                self._take_lines(block + blank, events, offsets)
+        last = chunk.rfind(blank, begins)
+        if last >= 0:
+            self._blocks(chunk, begins, last, ends, events, offsets)
+            begins = last + len(blank)
+        rest = chunk[begins:]
+        if _LF in rest or _CR in rest:
+            self._take_lines(rest, events, offsets)
+        elif rest:
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+
+    def _block(self, block: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> bool:
+        """Dispatch a block of one data line, or of an event line and a data line; return whether it is one.
+
+        Args:
+            block: the block without its blank line, or what of it follows the lines taken already, none of them data.
+        """
+        kind, lines = self._event, 2
+        if block.startswith(b"data: "):
+            value = block[6:]
+        else:
+            head, joint, value = block.partition(ends.joint)
+            if not joint or not head.startswith(b"event: ") or _LF in head or _CR in head:
+                return False
+            lines = 3
+        if _LF in value or _CR in value:
+            return False
+        try:
+            data = value.decode()
+            if lines == 3:
+                kind = head[7:].decode()
+        except UnicodeDecodeError:
+            return False
+        events.append(made(kind or "message", data, self.last_event_id, self._block_retry))
+        if offsets is not None:
+            offsets.append(self._offset)
+        self._line += lines
+        self._offset += self._block_bytes + len(block) + len(ends.blank)
+        self._block_size = self._block_bytes = 0
+        self._event = ""
+        self._block_retry = None
+        return True
+
+    def _blocks(
+        self,
+        chunk: bytes,
+        begins: int,
+        last: int,
+        ends: _Ends,
+        events: list[ServerSentEvent],
+        offsets: list[int] | None,
+    ) -> None:
+        """Take whole blocks: from the start of one in the chunk to the last blank line, which is not yet taken."""
+        if not chunk.startswith(b"data: ", begins):
+            self._each(chunk[begins:last], ends, events, offsets)
+            return
+        try:
+            texts = str(memoryview(chunk)[begins + 6 : last], "ascii").split(ends.text_separator)
+            sizes = list(map(len, texts))
+        except UnicodeDecodeError:
+            parts = chunk[begins + 6 : last].split(ends.separator)
+            sizes = list(map(len, parts))
+            try:
+                texts = [part.decode() for part in parts]
+            except UnicodeDecodeError:
+                self._each(chunk[begins:last], ends, events, offsets)
+                return
+        at = 0
+        for place in [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]:
+            self._messages(texts[at:place], sizes[at:place], ends, events, offsets)
+            self._each(b"data: " + texts[place].encode(), ends, events, offsets)
+            at = place + 1
+        self._messages(texts[at:], sizes[at:], ends, events, offsets)
+
+    def _messages(
+        self,
+        texts: list[str],
+        sizes: list[int],
+        ends: _Ends,
+        events: list[ServerSentEvent],
+        offsets: list[int] | None,
+    ) -> None:
+        """Dispatch blocks that are one data line each."""
+        events += messages(texts, self.last_event_id)
+        self._line += 2 * len(texts)
+        around = len(ends.separator)
+        if offsets is None:
+            self._offset += sum(sizes) + around * len(sizes)
+            return
+        offset = self._offset
+        for size in sizes:
+            offsets.append(offset)
+            offset += size + around
+        self._offset = offset
+
+    def _each(self, blocks: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take whole blocks one by one, from the start of one; the last is without its blank line."""
+        for block in blocks.split(ends.blank):
+            if not self._block(block, ends, events, offsets):
+                self._take_lines(block + ends.blank, events, offsets)
+
+    def _take_lines(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take any bytes, line by line."""
+        lines = chunk.splitlines(keepends=True)
+        if chunk[-1] == _CR:
+            self._skip_lf = True
+            self._quick = False
+        elif chunk[-1] != _LF:
+            rest = lines.pop()
+            if lines:
+                self._lines(lines, events, offsets)
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+            return
+        self._lines(lines, events, offsets)
+
+    # -- lines
 
     def _lines(self, lines: list[bytes], events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Interpret finished lines (9.2.6). The first of them ends the line that was left over."""
@@ -246,131 +485,9 @@ class SSEDecoder:
         raise LimitError(f"an event of the stream is larger than max_event_bytes={limit}", limit=limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    r"""How events are written. Every value that can be made is legal in the standard.
-
-    Attributes:
-        line_end: end of each field line: LF, CR or CRLF.
-        blank_end: end of the blank line, or None for the same as `line_end`. `line_end` CR with `blank_end` LF is
-            refused: CR and LF side by side are one line end.
-        space: write the optional space after the colon. It is written anyway where a value begins with a space.
-        order: the order of the fields in a block.
-        bom: begin the stream with a byte order mark.
-        event_name: write `event: message` too, where the standard would let it be left out.
-    """
-
-    line_end: bytes = b"\n"
-    blank_end: bytes | None = None
-    space: bool = True
-    order: tuple[str, ...] = ("event", "id", "retry", "data")
-    bom: bool = False
-    event_name: bool = False
-
-    def __post_init__(self) -> None:
-        ends = (b"\n", b"\r", b"\r\n")
-        if self.line_end not in ends or (self.blank_end is not None and self.blank_end not in ends):
-            raise UsageError("line_end and blank_end are b'\\n', b'\\r' or b'\\r\\n'")
-        if self.line_end == b"\r" and self.blank_end == b"\n":
-            raise UsageError("line_end CR with blank_end LF is one line end, CRLF: choose another pair")
-        if sorted(self.order) != ["data", "event", "id", "retry"]:
-            raise UsageError("order holds each of 'event', 'id', 'retry' and 'data' once")
-
-
-class SSEEncoder:
-    """Writes events in a given framing, so that `decode` of what it wrote gives the events back.
-
-    It is stateful: the byte order mark is written once, and an `id` field where the last event ID changes.
-    """
-
-    def __init__(self, framing: Framing | None = None) -> None:
-        self.framing = framing if framing is not None else Framing()
-        self._id = ""
-        self._started = False
-
-    def encode(self, event: ServerSentEvent) -> bytes:
-        """Return the bytes of one event.
-
-        Raises:
-            UsageError: the event cannot be written in any framing (a CR in its data, a line end in its type or ID,
-                a NUL in its ID, a negative retry, an empty type, half a surrogate pair). The encoder is unchanged.
-        """
-        framing = self.framing
-        _check_event(event)  # before anything of our own changes
-        fields: dict[str, list[str]] = {"event": [], "id": [], "retry": [], "data": event.data.split("\n")}
-        if event.event != "message" or framing.event_name:
-            fields["event"] = [event.event]
-        if event.id != self._id:
-            fields["id"] = [event.id]
-            self._id = event.id
-        if event.retry is not None:
-            fields["retry"] = [str(event.retry)]
-        out: list[bytes] = [BOM if framing.bom and not self._started else b""]
-        self._started = True
-        for name in framing.order:
-            for value in fields[name]:
-                colon = ": " if framing.space or value.startswith(" ") else ":"
-                out.append((name + colon + value).encode("utf-8") + framing.line_end)
-        out.append(framing.line_end if framing.blank_end is None else framing.blank_end)
-        return b"".join(out)
-
-    def comment(self, text: str = "") -> bytes:
-        """Return a comment block: one comment line and a blank line, which dispatches nothing.
-
-        Raises:
-            UsageError: the text holds a line end.
-        """
-        if "\n" in text or "\r" in text:
-            raise UsageError("a comment is one line: write several comments instead")
-        _check_text(text, "a comment")
-        lead = BOM if self.framing.bom and not self._started else b""
-        self._started = True
-        end = self.framing.line_end
-        blank = end if self.framing.blank_end is None else self.framing.blank_end
-        colon = ": " if text and (self.framing.space or text.startswith(" ")) else ":"
-        return lead + (colon + text).encode("utf-8") + end + blank
-
-
-def _check_event(event: ServerSentEvent) -> None:
-    if "\r" in event.data:
-        raise UsageError("data with a CR cannot be written: the standard reads it as a line end")
-    if not event.event:
-        raise UsageError("an empty event type cannot be written: it reads as 'message'")
-    if "\n" in event.event or "\r" in event.event:
-        raise UsageError(f"event type {event.event!r} holds a line end")
-    if "\n" in event.id or "\r" in event.id or "\0" in event.id:
-        raise UsageError(f"event id {event.id!r} holds a line end or NUL, which the standard ignores")
-    if event.retry is not None:
-        try:
-            digits = str(event.retry)
-        except ValueError:  # Python refuses to write thousands of digits
-            digits = "a number of thousands of digits"
-        if type(event.retry) is not int or not digits.isdigit():
-            raise UsageError(f"retry is {digits}: the standard takes digits only")
-    for name in ("data", "event", "id"):
-        _check_text(getattr(event, name), name)
-
-
-def _check_text(text: str, what: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"{what} holds half a surrogate pair, which is no UTF-8") from None
-
-
 def decode(body: Buffer) -> list[ServerSentEvent]:
     """Return the events of a whole body."""
     decoder = SSEDecoder()
     events = decoder.feed(body)
     decoder.close()
     return events
-
-
-def encode(events: Iterable[ServerSentEvent], framing: Framing | None = None) -> bytes:
-    """Return the bytes of `events` in one framing (default: `data: ...` lines ended by LF).
-
-    Raises:
-        UsageError: an event that no framing can carry.
-    """
-    encoder = SSEEncoder(framing)
-    return b"".join([encoder.encode(event) for event in events])
