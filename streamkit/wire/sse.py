@@ -23,10 +23,10 @@ raises.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from streamkit.errors import LimitError, UsageError
-from streamkit.wire.event import BOM, Diagnostic, ServerSentEvent, as_bytes, made, messages
+from streamkit.wire.event import BOM, Diagnostic, ServerSentEvent, Draft, as_bytes
 from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
 
 if TYPE_CHECKING:
@@ -35,21 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
 _MAX_DIAGNOSTICS = 1000
-_LF, _CR = b"\n\r"
-
-
-class _Ends(NamedTuple):
-    """What stands between the parts of a stream all of whose lines end alike."""
-
-    blank: bytes  # the end of a line, and a blank line
-    joint: bytes  # the end of a line, and the beginning of a data line
-    separator: bytes  # a blank line, and the beginning of a data line
-    text_separator: str
-
-
-_LF_ENDS, _CRLF_ENDS = (
-    _Ends(2 * end, end + b"data: ", 2 * end + b"data: ", (2 * end + b"data: ").decode()) for end in (b"\n", b"\r\n")
-)
+_LF, _CR, _COLON = b"\n\r:"
 
 
 class SSEDecoder:
@@ -87,13 +73,15 @@ class SSEDecoder:
         self._started = False
         self._skip_lf = False
         self._tail: list[bytes] = []  # pieces of the unfinished line
-        self._tail_size = 0
+        self._tail_size = 0  # of the pieces that are counted
+        self._counted = 0  # how many of them those are
         self._line = 0  # lines seen
         self._block_size = 0  # of the unfinished block's finished lines, line ends counted as one
         self._block_bytes = 0  # the same as they came
         self._offset = 0  # where in the stream the unfinished block begins
         self._event = ""
-        self._data: list[str] = []
+        self._data: str | None = None  # the first data line of the block
+        self._more: list[str] = []  # the others
         self._lossy = False
         self._block_retry: int | None = None
 
@@ -116,7 +104,6 @@ class SSEDecoder:
         if self._quick and type(data) is bytes:
             if _LF not in data and _CR not in data:
                 self._tail.append(data)
-                self._tail_size += len(data)
                 return []
             chunk = data
         else:
@@ -133,7 +120,7 @@ class SSEDecoder:
     @property
     def position(self) -> int:
         """How many bytes were taken."""
-        return self._offset + self._block_bytes + self._tail_size + len(self._start)
+        return self._offset + self._block_bytes + self._tail_bytes() + len(self._start)
 
     def close(self) -> list[ServerSentEvent]:
         """End the stream. An unfinished block is discarded, as the standard says; `discarded` holds its size.
@@ -150,7 +137,7 @@ class SSEDecoder:
             self._raise_limit()
         self._closed = True
         self._quick = False
-        self.discarded = self._block_bytes + self._tail_size + len(self._start)
+        self.discarded = self._block_bytes + self._tail_bytes() + len(self._start)
         if self.discarded:
             self._note("unterminated", f"{self.discarded} bytes", self._line + 1)
         return []
@@ -174,12 +161,14 @@ class SSEDecoder:
         other._skip_lf = self._skip_lf
         other._tail = self._tail[:]
         other._tail_size = self._tail_size
+        other._counted = self._counted
         other._line = self._line
         other._block_size = self._block_size
         other._block_bytes = self._block_bytes
         other._offset = self._offset
         other._event = self._event
-        other._data = self._data[:]
+        other._data = self._data
+        other._more = self._more[:]
         other._lossy = self._lossy
         other._block_retry = self._block_retry
         return other
@@ -230,7 +219,7 @@ class SSEDecoder:
             self._skip_lf = False
             if chunk[0] == _LF:
                 chunk = chunk[1:]
-                if self._block_size:  # the line end is two bytes long
+                if self._block_bytes:  # the line end is two bytes long
                     self._block_bytes += 1
                 else:
                     self._offset += 1
@@ -250,194 +239,133 @@ class SSEDecoder:
             return chunk[3:]
         return chunk
 
+    def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk: its lines all at once where they end alike."""
+        if _CR not in chunk:
+            lines, width = chunk.split(b"\n"), 1
+        else:
+            lines, width = chunk.split(b"\r\n"), 2
+            kept = b"".join(lines)
+            if _LF in kept or _CR in kept:
+                self._take_mixed(chunk, events, offsets)
+                return
+        rest = lines.pop()
+        tail = self._tail
+        if lines:
+            if tail:
+                tail.append(lines[0])
+                lines[0] = b"".join(tail)
+                tail.clear()
+                self._counted = self._tail_size = 0
+            self._lines(lines, width, events, offsets)
+        if rest:
+            tail.append(rest)
+
+    def _take_mixed(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk line by line: the ends of its lines differ, or it comes near the limit."""
+        for ended in chunk.splitlines(keepends=True):
+            line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
+            if len(line) == len(ended):
+                self._tail.append(line)
+                break
+            width = len(ended) - len(line)
+            if self._tail:
+                line = b"".join([*self._tail, line])
+                self._tail.clear()
+                self._counted = self._tail_size = 0
+            self._lines([line], width, events, offsets)
+            if self._limit is not None and self._block_size > self._limit:
+                self._overrun = True
+                return
+        if chunk[-1] == _CR:
+            self._skip_lf = True
+            self._quick = False
+
     def _take_limited(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take a chunk of a stream that has a limit: fast where no block can reach it, else line by line."""
+        """Take a chunk of a stream that has a limit."""
         limit = self._limit or 0
-        if self._block_bytes + self._tail_size + len(chunk) <= limit:
+        if self._block_bytes + self._tail_bytes() + len(chunk) <= limit:
             self._take(chunk, events, offsets)
             return
-        self._take_lines(chunk, events, offsets)
-        if self._block_size + self._tail_size > limit:
+        self._take_mixed(chunk, events, offsets)
+        if self._block_size + self._tail_bytes() > limit:
             self._overrun = True
         if self._overrun and not events:
             self._raise_limit()
 
-    def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take a chunk in three parts: up to its first blank line, whole blocks, and the rest of it."""
-        ends = _CRLF_ENDS if _CR in chunk else _LF_ENDS
-        blank = ends.blank
-        end = chunk.find(blank)
-        if end < 0:
-            self._take_lines(chunk, events, offsets)
-            return
-        begins = end + len(blank)
-        if self._data:
-            self._take_lines(chunk[:begins], events, offsets)
-        else:
-            block = chunk[:end]
-            if self._tail:
-                block = b"".join([*self._tail, block])
-                self._tail.clear()
-                self._tail_size = 0
-            if not self._block(block, ends, events, offsets):
-                self._take_lines(block + blank, events, offsets)
-        last = chunk.rfind(blank, begins)
-        if last >= 0:
-            self._blocks(chunk, begins, last, ends, events, offsets)
-            begins = last + len(blank)
-        rest = chunk[begins:]
-        if _LF in rest or _CR in rest:
-            self._take_lines(rest, events, offsets)
-        elif rest:
-            self._tail.append(rest)
-            self._tail_size += len(rest)
-
-    def _block(self, block: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> bool:
-        """Dispatch a block of one data line, or of an event line and a data line; return whether it is one.
-
-        Args:
-            block: the block without its blank line, or what of it follows the lines taken already, none of them data.
-        """
-        kind, lines = self._event, 2
-        if block.startswith(b"data: "):
-            value = block[6:]
-        else:
-            head, joint, value = block.partition(ends.joint)
-            if not joint or not head.startswith(b"event: ") or _LF in head or _CR in head:
-                return False
-            lines = 3
-        if _LF in value or _CR in value:
-            return False
-        try:
-            data = value.decode()
-            if lines == 3:
-                kind = head[7:].decode()
-        except UnicodeDecodeError:
-            return False
-        events.append(made(kind or "message", data, self.last_event_id, self._block_retry))
-        if offsets is not None:
-            offsets.append(self._offset)
-        self._line += lines
-        self._offset += self._block_bytes + len(block) + len(ends.blank)
-        self._block_size = self._block_bytes = 0
-        self._event = ""
-        self._block_retry = None
-        return True
-
-    def _blocks(
-        self,
-        chunk: bytes,
-        begins: int,
-        last: int,
-        ends: _Ends,
-        events: list[ServerSentEvent],
-        offsets: list[int] | None,
-    ) -> None:
-        """Take whole blocks: from the start of one in the chunk to the last blank line, which is not yet taken."""
-        if not chunk.startswith(b"data: ", begins):
-            self._each(chunk[begins:last], ends, events, offsets)
-            return
-        try:
-            texts = str(memoryview(chunk)[begins + 6 : last], "ascii").split(ends.text_separator)
-            sizes = list(map(len, texts))
-        except UnicodeDecodeError:
-            parts = chunk[begins + 6 : last].split(ends.separator)
-            sizes = list(map(len, parts))
-            try:
-                texts = [part.decode() for part in parts]
-            except UnicodeDecodeError:
-                self._each(chunk[begins:last], ends, events, offsets)
-                return
-        at = 0
-        for place in [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]:
-            self._messages(texts[at:place], sizes[at:place], ends, events, offsets)
-            self._each(b"data: " + texts[place].encode(), ends, events, offsets)
-            at = place + 1
-        self._messages(texts[at:], sizes[at:], ends, events, offsets)
-
-    def _messages(
-        self,
-        texts: list[str],
-        sizes: list[int],
-        ends: _Ends,
-        events: list[ServerSentEvent],
-        offsets: list[int] | None,
-    ) -> None:
-        """Dispatch blocks that are one data line each."""
-        events += messages(texts, self.last_event_id)
-        self._line += 2 * len(texts)
-        around = len(ends.separator)
-        if offsets is None:
-            self._offset += sum(sizes) + around * len(sizes)
-            return
-        offset = self._offset
-        for size in sizes:
-            offsets.append(offset)
-            offset += size + around
-        self._offset = offset
-
-    def _each(self, blocks: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take whole blocks one by one, from the start of one; the last is without its blank line."""
-        for block in blocks.split(ends.blank):
-            if not self._block(block, ends, events, offsets):
-                self._take_lines(block + ends.blank, events, offsets)
-
-    def _take_lines(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take any bytes, line by line."""
-        lines = chunk.splitlines(keepends=True)
-        if chunk[-1] == _CR:
-            self._skip_lf = True
-            self._quick = False
-        elif chunk[-1] != _LF:
-            rest = lines.pop()
-            if lines:
-                self._lines(lines, events, offsets)
-            self._tail.append(rest)
-            self._tail_size += len(rest)
-            return
-        self._lines(lines, events, offsets)
+    def _tail_bytes(self) -> int:
+        """Return the size of the unfinished line. Each piece of it is counted once, and only if somebody asks."""
+        self._tail_size += sum(map(len, self._tail[self._counted :]))
+        self._counted = len(self._tail)
+        return self._tail_size
 
     # -- lines
 
-    def _lines(self, lines: list[bytes], events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Interpret finished lines (9.2.6). The first of them ends the line that was left over."""
-        if self._tail:
-            self._tail.append(lines[0])
-            lines[0] = b"".join(self._tail)
-            self._tail.clear()
-            self._tail_size = 0
-        limit = self._limit
-        for ended in lines:
-            self._line += 1
-            line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
+    def _lines(self, lines: list[bytes], width: int, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Interpret finished lines (9.2.6), the ends of which are `width` bytes long."""
+        event, data, number = self._event, self._data, self._line
+        begins = self._offset  # of the block
+        here = since = begins + self._block_bytes
+        size, first = self._block_size, number
+        for line in lines:
+            number += 1
             if not line:
-                event = self._dispatch()
-                if event is not None:
-                    events.append(event)
+                if data is not None:
+                    if self._more:
+                        data = "\n".join([data, *self._more])
+                        self._more = []
+                    draft = Draft()
+                    draft.event = event or "message"
+                    draft.data = data
+                    draft.id = self.last_event_id
+                    draft.retry = self._block_retry
+                    draft.lossy = self._lossy
+                    draft.__class__ = ServerSentEvent
+                    events.append(draft)
                     if offsets is not None:
-                        offsets.append(self._offset)
-                self._offset += self._block_bytes + len(ended)
-                self._block_size = self._block_bytes = 0
+                        offsets.append(begins)
+                    data = None
+                    self._lossy = False
+                elif event:
+                    self._line = number
+                    self._note("empty-block", repr(event[:40]))
+                event = ""
+                self._block_retry = None
+                begins = here = since = here + width
+                size, first = 0, number
                 continue
-            self._block_size += len(line) + 1
-            self._block_bytes += len(ended)
-            if limit is not None and self._block_size > limit:
-                self._overrun = True
-                return
-            if line.startswith(b"data:"):
-                self._data.append(self._text(line[6:] if line[5:6] == b" " else line[5:], data=True))
-            elif line[0] != 58:  # a line that starts with a colon is a comment
-                self._field(line)
+            here += len(line) + width
+            if line.startswith(b"data: "):
+                value = line[6:]
+            else:
+                self._line = number
+                name, _, value = line.partition(b":")
+                if value.startswith(b" "):
+                    value = value[1:]
+                if name != b"data":
+                    if name == b"event":
+                        event = self._text(value)
+                    elif line[0] != _COLON:  # a line that starts with a colon is a comment
+                        self._field(name, value)
+                    continue
+            try:
+                text = value.decode()
+            except UnicodeDecodeError:
+                self._line = number
+                text = self._text(value)
+                self._lossy = True
+            if data is None:
+                data = text
+            else:
+                self._more.append(text)
+        self._event, self._data, self._line = event, data, number
+        self._offset = begins
+        self._block_bytes = here - begins
+        self._block_size = size + here - since - (width - 1) * (number - first)
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if value[:1] == b" ":
-            value = value[1:]
-        if name == b"data":  # the line is just "data": an empty data line
-            self._data.append("")
-        elif name == b"event":
-            self._event = self._text(value)
-        elif name == b"id":
+    def _field(self, name: bytes, value: bytes) -> None:
+        """Take a field other than data and event."""
+        if name == b"id":
             if b"\0" in value:
                 self._note("nul-in-id", "")
             else:
@@ -452,27 +380,12 @@ class SSEDecoder:
         else:
             self._note("unknown-field", repr(name[:40])[1:])
 
-    def _text(self, value: bytes, *, data: bool = False) -> str:
+    def _text(self, value: bytes) -> str:
         try:
             return value.decode()
         except UnicodeDecodeError:
             self._note("not-utf8", repr(value[:40])[1:])
-            self._lossy = self._lossy or data
             return value.decode("utf-8", "replace")
-
-    def _dispatch(self) -> ServerSentEvent | None:
-        event = None
-        if self._data:
-            event = ServerSentEvent(
-                self._event or "message", "\n".join(self._data), self.last_event_id, self._block_retry, self._lossy
-            )
-            self._data = []
-            self._lossy = False
-        elif self._event:
-            self._note("empty-block", repr(self._event[:40]))
-        self._event = ""
-        self._block_retry = None
-        return event
 
     def _note(self, kind: str, detail: str, line: int | None = None) -> None:
         if len(self.diagnostics) < _MAX_DIAGNOSTICS:
