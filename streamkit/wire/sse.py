@@ -23,10 +23,10 @@ raises.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streamkit.errors import LimitError, UsageError
-from streamkit.wire.event import BOM, Diagnostic, ServerSentEvent, Draft, as_bytes
+from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent, as_bytes, made
 from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSe
 
 _MAX_DIAGNOSTICS = 1000
 _LF, _CR, _COLON = b"\n\r:"
+
+
+class _Ends(NamedTuple):
+    """What stands between the parts of a stream whose lines end alike."""
+
+    line: bytes
+    blank: bytes  # after the last line of a block
+    joint: bytes  # between the value of an event line and that of a data line
+    plain: bytes  # between the values of data lines, each a block
+    named: bytes  # the same, of blocks that begin with an event line
+
+
+def _ends(line: bytes) -> _Ends:
+    return _Ends(line, line * 2, line + b"data: ", line * 2 + b"data: ", line * 2 + b"event: ")
+
+
+_LF_ONLY, _CRLF = _ends(b"\n"), _ends(b"\r\n")
 
 
 class SSEDecoder:
@@ -73,6 +90,7 @@ class SSEDecoder:
         self._started = False
         self._skip_lf = False
         self._tail: list[bytes] = []  # pieces of the unfinished line
+        self._in_value = False  # the unfinished line begins with "data: ", which its pieces do not hold
         self._tail_size = 0  # of the pieces that are counted
         self._counted = 0  # how many of them those are
         self._line = 0  # lines seen
@@ -112,7 +130,10 @@ class SSEDecoder:
                 return []
         events: list[ServerSentEvent] = []
         if self._limit is None:
-            self._take(chunk, events, offsets)
+            if self._in_value:
+                self._take_on(chunk, events, offsets)
+            else:
+                self._take(chunk, events, offsets)
         else:
             self._take_limited(chunk, events, offsets)
         return events
@@ -160,6 +181,7 @@ class SSEDecoder:
         other._started = self._started
         other._skip_lf = self._skip_lf
         other._tail = self._tail[:]
+        other._in_value = self._in_value
         other._tail_size = self._tail_size
         other._counted = self._counted
         other._line = self._line
@@ -240,64 +262,190 @@ class SSEDecoder:
         return chunk
 
     def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take a chunk: its lines all at once where they end alike."""
-        if _CR not in chunk:
-            lines, width = chunk.split(b"\n"), 1
+        """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
+        ends = _CRLF if _CR in chunk else _LF_ONLY
+        end = chunk.find(ends.blank)
+        begins = end + len(ends.blank)
+        if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
+            self._take_lines(chunk, ends, events, offsets)
+            return
+        self._take_lines(chunk[:begins], ends, events, offsets)
+        if chunk.startswith(b"data: ", begins):
+            self._plain_blocks(chunk[begins + 6 :].split(ends.plain), ends, events, offsets)
         else:
-            lines, width = chunk.split(b"\r\n"), 2
+            self._named_blocks(chunk[begins + 7 :].split(ends.named), ends, events, offsets)
+
+    def _take_on(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk that goes on in the value of the first data line of a block."""
+        ends = _CRLF if _CR in chunk else _LF_ONLY
+        named = bool(self._event)
+        parts = chunk.split(ends.named if named else ends.plain)
+        if len(parts) == 1:
+            self._take(chunk, events, offsets)
+            return
+        self._tail.append(parts[0])
+        value = b"".join(self._tail)
+        self._tail = []
+        self._counted = self._tail_size = 0
+        self._in_value = False
+        del parts[0]
+        if not self._last_line(value, ends, events, offsets):
+            self._take(b"data: " + value + ends.blank, events, offsets)
+        if named:
+            self._named_blocks(parts, ends, events, offsets)
+        else:
+            self._plain_blocks(parts, ends, events, offsets)
+
+    def _last_line(self, value: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> bool:
+        """Dispatch the block that has begun, if this is the value of its last line, a data line; return whether it is."""
+        if _LF in value or _CR in value:
+            return False
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            return False
+        events.append(made(self._event or "message", text, self.last_event_id, self._block_retry))
+        if offsets is not None:
+            offsets.append(self._offset)
+        self._line += 2
+        self._offset += self._block_bytes + len(value) + len(ends.plain)
+        self._block_bytes = self._block_size = 0
+        self._event = ""
+        self._block_retry = None
+        return True
+
+    def _plain_blocks(
+        self, parts: list[bytes], ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None
+    ) -> None:
+        """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
+        rest = parts.pop()
+        crlf, around = ends is _CRLF, len(ends.plain)
+        number, offset, last_id = self._line, self._offset, self.last_event_id
+        for part in parts:
+            try:
+                text = None if _LF in part or (crlf and _CR in part) else part.decode()
+            except UnicodeDecodeError:
+                text = None
+            if text is None:
+                self._line, self._offset = number, offset
+                self._take(b"data: " + part + ends.blank, events, offsets)
+                number, offset, last_id = self._line, self._offset, self.last_event_id
+                continue
+            draft = Draft()
+            draft.event = "message"
+            draft.data = text
+            draft.id = last_id
+            draft.retry = None
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+            events.append(draft)  # type: ignore[arg-type]
+            if offsets is not None:
+                offsets.append(offset)
+            number += 2
+            offset += len(part) + around
+        self._line, self._offset = number, offset
+        if _LF in rest or _CR in rest:
+            self._take_lines(b"data: " + rest, ends, events, offsets)
+        else:
+            self._in_value = True
+            self._tail.append(rest)
+
+    def _named_blocks(
+        self, parts: list[bytes], ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None
+    ) -> None:
+        """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
+        rest = parts.pop()
+        crlf, joint, around = ends is _CRLF, ends.joint, len(ends.named) + 1
+        number, offset, last_id = self._line, self._offset, self.last_event_id
+        for part in parts:
+            name, found, value = part.partition(joint)
+            odd = not found or _LF in name or _LF in value or (crlf and (_CR in name or _CR in value))
+            try:
+                kind, text = ("", None) if odd else (name.decode(), value.decode())
+            except UnicodeDecodeError:
+                text = None
+            if text is None:
+                self._line, self._offset = number, offset
+                self._take(b"event: " + part + ends.blank, events, offsets)
+                number, offset, last_id = self._line, self._offset, self.last_event_id
+                continue
+            events.append(made(kind or "message", text, last_id))
+            if offsets is not None:
+                offsets.append(offset)
+            number += 3
+            offset += len(part) + around
+        self._line, self._offset = number, offset
+        self._take_lines(b"event: " + rest, ends, events, offsets)
+
+    def _take_lines(self, chunk: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take any bytes, all lines at once where they end alike."""
+        lines = chunk.split(ends.line)
+        if ends is _CRLF:
             kept = b"".join(lines)
             if _LF in kept or _CR in kept:
                 self._take_mixed(chunk, events, offsets)
                 return
         rest = lines.pop()
-        tail = self._tail
         if lines:
-            if tail:
-                tail.append(lines[0])
-                lines[0] = b"".join(tail)
-                tail.clear()
-                self._counted = self._tail_size = 0
-            self._lines(lines, width, events, offsets)
+            if self._tail or self._in_value:
+                lines[0] = self._unfinished() + lines[0]
+            self._lines(lines, len(ends.line), events, offsets)
         if rest:
-            tail.append(rest)
+            if self._data is None and rest.startswith(b"data: ") and not self._tail and not self._in_value:
+                self._in_value = True
+                rest = rest[6:]
+            self._tail.append(rest)
+
+    def _unfinished(self) -> bytes:
+        """Take away the unfinished line, and return it."""
+        line = b"".join([b"data: ", *self._tail] if self._in_value else self._tail)
+        self._in_value = False
+        self._tail = []
+        self._counted = self._tail_size = 0
+        return line
 
     def _take_mixed(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take a chunk line by line: the ends of its lines differ, or it comes near the limit."""
+        """Take any bytes: the ends of the lines differ, or a line may reach the limit."""
+        run: list[bytes] = []  # lines whose ends are `width` bytes long
+        width = 0
         for ended in chunk.splitlines(keepends=True):
             line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
-            if len(line) == len(ended):
-                self._tail.append(line)
-                break
+            if run and (self._limit is not None or len(ended) - len(line) != width):
+                self._lines(run, width, events, offsets)
+                run.clear()
+                if self._overruns():
+                    return
             width = len(ended) - len(line)
-            if self._tail:
-                line = b"".join([*self._tail, line])
-                self._tail.clear()
-                self._counted = self._tail_size = 0
-            self._lines([line], width, events, offsets)
-            if self._limit is not None and self._block_size > self._limit:
-                self._overrun = True
-                return
-        if chunk[-1] == _CR:
+            if width == 0:
+                self._tail.append(line)
+            else:
+                run.append(self._unfinished() + line if self._tail or self._in_value else line)
+        if run:
+            self._lines(run, width, events, offsets)
+        if not self._overruns() and chunk[-1] == _CR:
             self._skip_lf = True
             self._quick = False
 
     def _take_limited(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take a chunk of a stream that has a limit."""
-        limit = self._limit or 0
-        if self._block_bytes + self._tail_bytes() + len(chunk) <= limit:
+        if self._block_bytes + self._tail_bytes() + len(chunk) <= (self._limit or 0):
             self._take(chunk, events, offsets)
             return
         self._take_mixed(chunk, events, offsets)
-        if self._block_size + self._tail_bytes() > limit:
-            self._overrun = True
-        if self._overrun and not events:
+        if self._overruns(self._tail_bytes()) and not events:
             self._raise_limit()
+
+    def _overruns(self, more: int = 0) -> bool:
+        """Return whether the block that has begun is larger than the limit, with so many bytes more."""
+        if self._limit is not None and self._block_size + more > self._limit:
+            self._overrun = True
+        return self._overrun
 
     def _tail_bytes(self) -> int:
         """Return the size of the unfinished line. Each piece of it is counted once, and only if somebody asks."""
         self._tail_size += sum(map(len, self._tail[self._counted :]))
         self._counted = len(self._tail)
-        return self._tail_size
+        return self._tail_size + (6 if self._in_value else 0)
 
     # -- lines
 
@@ -314,14 +462,7 @@ class SSEDecoder:
                     if self._more:
                         data = "\n".join([data, *self._more])
                         self._more = []
-                    draft = Draft()
-                    draft.event = event or "message"
-                    draft.data = data
-                    draft.id = self.last_event_id
-                    draft.retry = self._block_retry
-                    draft.lossy = self._lossy
-                    draft.__class__ = ServerSentEvent
-                    events.append(draft)
+                    events.append(made(event or "message", data, self.last_event_id, self._block_retry, self._lossy))
                     if offsets is not None:
                         offsets.append(begins)
                     data = None
