@@ -23,7 +23,8 @@ raises.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from streamkit.errors import LimitError, UsageError
 from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent, as_bytes, made
@@ -38,21 +39,29 @@ _MAX_DIAGNOSTICS = 1000
 _LF, _CR, _COLON = b"\n\r:"
 
 
-class _Ends(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Ends:
     """What stands between the parts of a stream whose lines end alike."""
 
     line: bytes
     blank: bytes  # after the last line of a block
-    joint: bytes  # between the value of an event line and that of a data line
-    plain: bytes  # between the values of data lines, each a block
-    named: bytes  # the same, of blocks that begin with an event line
+    plain: bytes  # between the values of data lines, each of them a block
+    named: bytes  # before the name of a block that begins with an event line
+    joint: bytes  # between that name and the value of a data line
+    size: int  # of a blank line with the end of the line before it
+    crlf: bool
 
 
 def _ends(line: bytes) -> _Ends:
-    return _Ends(line, line * 2, line + b"data: ", line * 2 + b"data: ", line * 2 + b"event: ")
+    blank = line + line
+    return _Ends(line, blank, blank + b"data: ", blank + b"event: ", line + b"data: ", len(blank), line == b"\r\n")
 
 
-_LF_ONLY, _CRLF = _ends(b"\n"), _ends(b"\r\n")
+class _OddError(ValueError):
+    """A block does not look like the others. It is no error: `ValueError` is what decoding raises too."""
+
+
+_LF_ENDS, _CRLF_ENDS = _ends(b"\n"), _ends(b"\r\n")
 
 
 class SSEDecoder:
@@ -124,16 +133,20 @@ class SSEDecoder:
                 self._tail.append(data)
                 return []
             chunk = data
+            if self._in_value:
+                ends = _CRLF_ENDS if _CR in data else _LF_ENDS
+                parts = data.split(ends.named if self._event else ends.plain)
+                if len(parts) > 1:
+                    events: list[ServerSentEvent] = []
+                    self._blocks(parts, ends, events, offsets)
+                    return events
         else:
             chunk = self._admitted(data)
             if not chunk:
                 return []
-        events: list[ServerSentEvent] = []
+        events = []
         if self._limit is None:
-            if self._in_value:
-                self._take_on(chunk, events, offsets)
-            else:
-                self._take(chunk, events, offsets)
+            self._take(chunk, events, offsets)
         else:
             self._take_limited(chunk, events, offsets)
         return events
@@ -263,9 +276,9 @@ class SSEDecoder:
 
     def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
-        ends = _CRLF if _CR in chunk else _LF_ONLY
+        ends = _CRLF_ENDS if _CR in chunk else _LF_ENDS
         end = chunk.find(ends.blank)
-        begins = end + len(ends.blank)
+        begins = end + ends.size
         if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
             self._take_lines(chunk, ends, events, offsets)
             return
@@ -275,76 +288,75 @@ class SSEDecoder:
         else:
             self._named_blocks(chunk[begins + 7 :].split(ends.named), ends, events, offsets)
 
-    def _take_on(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take a chunk that goes on in the value of the first data line of a block."""
-        ends = _CRLF if _CR in chunk else _LF_ONLY
-        named = bool(self._event)
-        parts = chunk.split(ends.named if named else ends.plain)
-        if len(parts) == 1:
-            self._take(chunk, events, offsets)
-            return
-        self._tail.append(parts[0])
-        value = b"".join(self._tail)
-        self._tail = []
-        self._counted = self._tail_size = 0
-        self._in_value = False
-        del parts[0]
-        if not self._last_line(value, ends, events, offsets):
-            self._take(b"data: " + value + ends.blank, events, offsets)
-        if named:
-            self._named_blocks(parts, ends, events, offsets)
-        else:
-            self._plain_blocks(parts, ends, events, offsets)
+    def _blocks(
+        self, parts: list[bytes], ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None
+    ) -> None:
+        """Take the end of a block whose last line is a data line, and blocks that look like it.
 
-    def _last_line(self, value: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> bool:
-        """Dispatch the block that has begun, if this is the value of its last line, a data line; return whether it is."""
-        if _LF in value or _CR in value:
-            return False
+        Args:
+            parts: the rest of the value of that line; of each other block what follows `ends.named` where this one has
+                an event line, else what follows `ends.plain`; the last of them is not finished.
+        """
+        tail = self._tail
+        value, named = parts[0], self._event
+        if tail:
+            value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
+        self._tail = []
+        self._tail_size = self._counted = 0
+        self._in_value = False
         try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            return False
-        events.append(made(self._event or "message", text, self.last_event_id, self._block_retry))
-        if offsets is not None:
-            offsets.append(self._offset)
-        self._line += 2
-        self._offset += self._block_bytes + len(value) + len(ends.plain)
-        self._block_bytes = self._block_size = 0
-        self._event = ""
-        self._block_retry = None
-        return True
+            if _LF in value or (ends.crlf and _CR in value):
+                raise _OddError
+            events.append(made(named or "message", value.decode(), self.last_event_id, self._block_retry))
+        except ValueError:
+            self._take_lines(b"data: " + value + ends.blank, ends, events, offsets)
+        else:
+            if offsets is not None:
+                offsets.append(self._offset)
+            self._line += 2
+            self._offset += self._block_bytes + 6 + len(value) + ends.size
+            if self._block_bytes:
+                self._block_bytes = self._block_size = 0
+                self._event = ""
+                self._block_retry = None
+        if named:
+            self._named_blocks(parts[1:], ends, events, offsets)
+        else:
+            self._plain_blocks(parts[1:], ends, events, offsets)
 
     def _plain_blocks(
         self, parts: list[bytes], ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None
     ) -> None:
         """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
         rest = parts.pop()
-        crlf, around = ends is _CRLF, len(ends.plain)
-        number, offset, last_id = self._line, self._offset, self.last_event_id
-        for part in parts:
-            try:
-                text = None if _LF in part or (crlf and _CR in part) else part.decode()
-            except UnicodeDecodeError:
-                text = None
-            if text is None:
-                self._line, self._offset = number, offset
-                self._take(b"data: " + part + ends.blank, events, offsets)
-                number, offset, last_id = self._line, self._offset, self.last_event_id
-                continue
-            draft = Draft()
-            draft.event = "message"
-            draft.data = text
-            draft.id = last_id
-            draft.retry = None
-            draft.lossy = False
-            draft.__class__ = ServerSentEvent  # type: ignore[assignment]
-            events.append(draft)  # type: ignore[arg-type]
-            if offsets is not None:
-                offsets.append(offset)
-            number += 2
-            offset += len(part) + around
-        self._line, self._offset = number, offset
-        if _LF in rest or _CR in rest:
+        crlf = ends.crlf
+        if parts:
+            around = 6 + ends.size
+            number, offset, last_id = self._line, self._offset, self.last_event_id
+            for part in parts:
+                try:
+                    if _LF in part or (crlf and _CR in part):
+                        raise _OddError
+                    text = part.decode()
+                except ValueError:
+                    self._line, self._offset = number, offset
+                    self._take(b"data: " + part + ends.blank, events, offsets)
+                    number, offset, last_id = self._line, self._offset, self.last_event_id
+                    continue
+                draft = Draft()
+                draft.event = "message"
+                draft.data = text
+                draft.id = last_id
+                draft.retry = None
+                draft.lossy = False
+                draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+                events.append(draft)  # type: ignore[arg-type]
+                if offsets is not None:
+                    offsets.append(offset)
+                number += 2
+                offset += len(part) + around
+            self._line, self._offset = number, offset
+        if _LF in rest or (crlf and _CR in rest):
             self._take_lines(b"data: " + rest, ends, events, offsets)
         else:
             self._in_value = True
@@ -355,32 +367,57 @@ class SSEDecoder:
     ) -> None:
         """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
         rest = parts.pop()
-        crlf, joint, around = ends is _CRLF, ends.joint, len(ends.named) + 1
+        crlf, joint, around = ends.crlf, ends.joint, 7 + ends.size
         number, offset, last_id = self._line, self._offset, self.last_event_id
+        head, kind = ends.blank, ""  # what stood before the value of the block before: most blocks have its name
         for part in parts:
-            name, found, value = part.partition(joint)
-            odd = not found or _LF in name or _LF in value or (crlf and (_CR in name or _CR in value))
             try:
-                kind, text = ("", None) if odd else (name.decode(), value.decode())
-            except UnicodeDecodeError:
-                text = None
-            if text is None:
+                if not part.startswith(head):
+                    name, found, _ = part.partition(joint)
+                    if not found or _LF in name or (crlf and _CR in name):
+                        raise _OddError
+                    kind = name.decode() or "message"
+                    head = name + joint
+                value = part[len(head) :]
+                if _LF in value or (crlf and _CR in value):
+                    raise _OddError
+                text = value.decode()
+            except ValueError:
                 self._line, self._offset = number, offset
                 self._take(b"event: " + part + ends.blank, events, offsets)
                 number, offset, last_id = self._line, self._offset, self.last_event_id
                 continue
-            events.append(made(kind or "message", text, last_id))
+            draft = Draft()
+            draft.event = kind
+            draft.data = text
+            draft.id = last_id
+            draft.retry = None
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+            events.append(draft)  # type: ignore[arg-type]
             if offsets is not None:
                 offsets.append(offset)
             number += 3
             offset += len(part) + around
         self._line, self._offset = number, offset
-        self._take_lines(b"event: " + rest, ends, events, offsets)
+        name, found, value = rest.partition(joint)
+        try:
+            if not found or _LF in name or _LF in value or (crlf and (_CR in name or _CR in value)):
+                raise _OddError
+            self._event = name.decode()
+        except ValueError:
+            self._take_lines(b"event: " + rest, ends, events, offsets)
+            return
+        self._line += 1
+        self._block_size = 8 + len(name)
+        self._block_bytes = 7 + len(name) + len(ends.line)
+        self._in_value = True
+        self._tail.append(value)
 
     def _take_lines(self, chunk: bytes, ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take any bytes, all lines at once where they end alike."""
         lines = chunk.split(ends.line)
-        if ends is _CRLF:
+        if ends.crlf:
             kept = b"".join(lines)
             if _LF in kept or _CR in kept:
                 self._take_mixed(chunk, events, offsets)
