@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
 _MAX_DIAGNOSTICS = 1000
+_SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
+_LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
 _LF, _CR, _COLON = b"\n\r:"
 
 
@@ -48,13 +50,23 @@ class _Ends:
     plain: bytes  # between the values of data lines, each of them a block
     named: bytes  # before the name of a block that begins with an event line
     joint: bytes  # between that name and the value of a data line
-    size: int  # of a blank line with the end of the line before it
+    size: int  # of `blank`
+    around: int  # size of `plain`: of what belongs to a data line and its blank line, but for the value
     crlf: bool
 
 
 def _ends(line: bytes) -> _Ends:
     blank = line + line
-    return _Ends(line, blank, blank + b"data: ", blank + b"event: ", line + b"data: ", len(blank), line == b"\r\n")
+    return _Ends(
+        line,
+        blank,
+        blank + b"data: ",
+        blank + b"event: ",
+        line + b"data: ",
+        len(blank),
+        len(blank) + 6,
+        line == b"\r\n",
+    )
 
 
 class _OddError(ValueError):
@@ -100,6 +112,7 @@ class SSEDecoder:
         self._skip_lf = False
         self._tail: list[bytes] = []  # pieces of the unfinished line
         self._in_value = False  # the unfinished line begins with "data: ", which its pieces do not hold
+        self._head = b"", ""  # an event line and the beginning of a data line as they often come; its event type
         self._tail_size = 0  # of the pieces that are counted
         self._counted = 0  # how many of them those are
         self._line = 0  # lines seen
@@ -133,22 +146,24 @@ class SSEDecoder:
                 self._tail.append(data)
                 return []
             chunk = data
-            if self._in_value:
-                ends = _CRLF_ENDS if _CR in data else _LF_ENDS
-                parts = data.split(ends.named if self._event else ends.plain)
-                if len(parts) > 1:
-                    events: list[ServerSentEvent] = []
-                    self._blocks(parts, ends, events, offsets)
-                    return events
         else:
             chunk = self._admitted(data)
             if not chunk:
                 return []
-        events = []
-        if self._limit is None:
+        events: list[ServerSentEvent] = []
+        if self._in_value and self._limit is None and len(chunk) <= _LONG:
+            ends = _CRLF_ENDS if _CR in chunk else _LF_ENDS
+            parts = chunk.split(ends.named if self._event else ends.plain)
+            if len(parts) > 1:
+                self._blocks(parts, ends, events, offsets)
+                return events
+        if self._limit is not None:
+            self._take_limited(chunk, events, offsets)
+        elif len(chunk) <= _LONG:
             self._take(chunk, events, offsets)
         else:
-            self._take_limited(chunk, events, offsets)
+            for at in range(0, len(chunk), _LONG):
+                events += self.feed(chunk[at : at + _LONG], offsets)
         return events
 
     @property
@@ -195,6 +210,7 @@ class SSEDecoder:
         other._skip_lf = self._skip_lf
         other._tail = self._tail[:]
         other._in_value = self._in_value
+        other._head = self._head
         other._tail_size = self._tail_size
         other._counted = self._counted
         other._line = self._line
@@ -277,7 +293,7 @@ class SSEDecoder:
     def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
         ends = _CRLF_ENDS if _CR in chunk else _LF_ENDS
-        end = chunk.find(ends.blank)
+        end = chunk.find(ends.blank) if len(chunk) > _SHORT else -1
         begins = end + ends.size
         if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
             self._take_lines(chunk, ends, events, offsets)
@@ -301,28 +317,41 @@ class SSEDecoder:
         value, named = parts[0], self._event
         if tail:
             value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
-        self._tail = []
-        self._tail_size = self._counted = 0
+            self._tail = []
+            self._tail_size = self._counted = 0
         self._in_value = False
         try:
             if _LF in value or (ends.crlf and _CR in value):
                 raise _OddError
-            events.append(made(named or "message", value.decode(), self.last_event_id, self._block_retry))
+            text = value.decode()
         except ValueError:
             self._take_lines(b"data: " + value + ends.blank, ends, events, offsets)
         else:
+            draft = Draft()
+            draft.event = named or "message"
+            draft.data = text
+            draft.id = self.last_event_id
+            draft.retry = self._block_retry
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+            events.append(draft)  # type: ignore[arg-type]
             if offsets is not None:
                 offsets.append(self._offset)
             self._line += 2
-            self._offset += self._block_bytes + 6 + len(value) + ends.size
+            self._offset += self._block_bytes + len(value) + ends.around
             if self._block_bytes:
                 self._block_bytes = self._block_size = 0
                 self._event = ""
                 self._block_retry = None
         if named:
-            self._named_blocks(parts[1:], ends, events, offsets)
+            del parts[0]
+            self._named_blocks(parts, ends, events, offsets)
+        elif len(parts) == 2 and _LF not in parts[1] and _CR not in parts[1]:
+            self._in_value = True
+            self._tail.append(parts[1])
         else:
-            self._plain_blocks(parts[1:], ends, events, offsets)
+            del parts[0]
+            self._plain_blocks(parts, ends, events, offsets)
 
     def _plain_blocks(
         self, parts: list[bytes], ends: _Ends, events: list[ServerSentEvent], offsets: list[int] | None
@@ -331,7 +360,7 @@ class SSEDecoder:
         rest = parts.pop()
         crlf = ends.crlf
         if parts:
-            around = 6 + ends.size
+            around = ends.around
             number, offset, last_id = self._line, self._offset, self.last_event_id
             for part in parts:
                 try:
@@ -367,16 +396,16 @@ class SSEDecoder:
     ) -> None:
         """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
         rest = parts.pop()
-        crlf, joint, around = ends.crlf, ends.joint, 7 + ends.size
+        crlf, joint, around = ends.crlf, ends.joint, ends.around + 1
         number, offset, last_id = self._line, self._offset, self.last_event_id
-        head, kind = ends.blank, ""  # what stood before the value of the block before: most blocks have its name
+        head, kind = self._head if self._head[0].endswith(joint) else (joint, "")
         for part in parts:
             try:
                 if not part.startswith(head):
                     name, found, _ = part.partition(joint)
-                    if not found or _LF in name or (crlf and _CR in name):
+                    if not name or not found or _LF in name or (crlf and _CR in name):
                         raise _OddError
-                    kind = name.decode() or "message"
+                    kind = name.decode()
                     head = name + joint
                 value = part[len(head) :]
                 if _LF in value or (crlf and _CR in value):
@@ -400,17 +429,15 @@ class SSEDecoder:
             number += 3
             offset += len(part) + around
         self._line, self._offset = number, offset
-        name, found, value = rest.partition(joint)
-        try:
-            if not found or _LF in name or _LF in value or (crlf and (_CR in name or _CR in value)):
-                raise _OddError
-            self._event = name.decode()
-        except ValueError:
+        self._head = head, kind
+        value = rest[len(head) :]
+        if not rest.startswith(head) or not kind or _LF in value or (crlf and _CR in value):
             self._take_lines(b"event: " + rest, ends, events, offsets)
             return
+        self._event = kind
         self._line += 1
-        self._block_size = 8 + len(name)
-        self._block_bytes = 7 + len(name) + len(ends.line)
+        self._block_bytes = len(head) + 1
+        self._block_size = len(head) + 1 - crlf
         self._in_value = True
         self._tail.append(value)
 

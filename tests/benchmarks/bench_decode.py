@@ -8,10 +8,9 @@ comments. And one event of megabytes in small chunks, where what counts is that 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from itertools import count
-from typing import Any
 
 from measure import Table, interleaved
 from sse_peers import Decode, floor, installed, streamkit
@@ -64,6 +63,11 @@ def bundled(least: int) -> bytes:
     return once * -(-least // len(once))
 
 
+def consume(decode: Decode, chunks: list[bytes]) -> None:
+    """Take the events one after the other, and keep none."""
+    deque(decode(chunks), maxlen=0)
+
+
 def cut(body: bytes, size: int | None) -> list[bytes]:
     """Return the body in chunks of that many bytes."""
     return [body] if size is None else [body[at : at + size] for at in range(0, len(body), size)]
@@ -86,11 +90,11 @@ def speeds(
         # The smallest chunks cost most; a part of the body is enough for them.
         part = body[: body.rfind(b"\n\n", 0, len(body) // 8) + 2] if size is not None and size < 64 else body
         chunks = cut(part, size)
-        seconds = interleaved({name: partial(decode, chunks) for name, decode in decoders.items()}, rounds)
+        seconds = interleaved({name: partial(consume, decode, chunks) for name, decode in decoders.items()}, rounds)
         for name, took in seconds.items():
             found[name].append(len(part) / took / 1e6)
     table = Table(title, [_called(size) for size in sizes], dict(found))
-    table.notes.append(f"{len(body) / 1e6:.1f} MB, {len(streamkit([body]))} events; the columns are bytes of a chunk")
+    table.notes.append(f"{len(body) / 1e6:.1f} MB, {sum(1 for _ in streamkit([body]))} events; the columns are bytes of a chunk")
     ours, *others = (name for name in found if name != FLOOR)
     for other in others:
         ratios = _ratios(found[ours], found[other])
@@ -116,7 +120,7 @@ def growth(small: int, factor: int, decoders: Mapping[str, Decode], rounds: int,
     """
     chunks = [cut(b"data: " + b"x" * size + b"\n\n", chunk) for size in (small, small * factor)]
     less, more = (
-        interleaved({name: partial(decode, one) for name, decode in decoders.items()}, rounds) for one in chunks
+        interleaved({name: partial(consume, decode, one) for name, decode in decoders.items()}, rounds) for one in chunks
     )
     columns = [f"{small / 1e6:g} MB", f"{small * factor / 1e6:g} MB", "growth"]
     rows = {name: [less[name] * 1e3, more[name] * 1e3, more[name] / less[name]] for name in decoders}

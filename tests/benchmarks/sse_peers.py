@@ -18,29 +18,27 @@ from streamkit.wire.sse import SSEDecoder
 
 __all__ = ["PEERS", "Decode", "data", "floor", "installed", "streamkit"]
 
-Decode = Callable[[Iterable[bytes]], list[Any]]
-"""Takes the chunks of a whole stream and returns its events."""
+Decode = Callable[[Iterable[bytes]], Iterator[Any]]
+"""Takes the chunks of a whole stream and yields its events."""
 
 
-def streamkit(chunks: Iterable[bytes]) -> list[Any]:
-    """Return the events."""
-    return list(chain.from_iterable(map(SSEDecoder().feed, chunks)))
+def streamkit(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield the events."""
+    return chain.from_iterable(map(SSEDecoder().feed, chunks))
 
 
-def floor(chunks: Iterable[bytes]) -> list[bytes]:
-    """Return the data of a stream of one LF-ended data line an event, by joining, splitting and slicing alone.
+def floor(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the data of a stream of one LF-ended data line an event, by joining, splitting and slicing alone.
 
     It is no decoder: it is what the work on the bytes costs by itself.
     """
-    found: list[bytes] = []
     rest = b""
     for chunk in chunks:
         if b"\n\n" in rest[-1:] + chunk:
             *blocks, rest = (rest + chunk).split(b"\n\n")
-            found += [block[6:] for block in blocks]
+            yield from [block[6:] for block in blocks]
         else:
             rest += chunk
-    return found
 
 
 def data(event: Any) -> str:
@@ -58,35 +56,33 @@ def _iter_bytes(module: str) -> Decode:
     """The decoder of the clients that are generated as openai's is."""
     make = importlib.import_module(module).SSEDecoder
     make().iter_bytes(iter([]))
-    return lambda chunks: list(make().iter_bytes(iter(chunks)))
+    return lambda chunks: make().iter_bytes(iter(chunks))
 
 
 def _httpx_sse() -> Decode:
     from httpx_sse._decoders import SSEDecoder as Events
     from httpx_sse._decoders import SSELineDecoder as Lines
 
-    def decode(chunks: Iterable[bytes]) -> list[Any]:
-        found = []
+    def decode(chunks: Iterable[bytes]) -> Iterator[Any]:
         lines, events = Lines(), Events()
         for text in _texts(chunks):
             for line in lines.decode(text):
                 event = events.decode(line)
                 if event is not None:
-                    found.append(event)
-        return found
+                    yield event
 
     return decode
 
 
 def _httpx2() -> Decode:
     parser = importlib.import_module("httpx2._sse")._SSEParser
-    return lambda chunks: list(chain.from_iterable(map(parser().decode, _texts(chunks))))
+    return lambda chunks: chain.from_iterable(map(parser().decode, _texts(chunks)))
 
 
 def _sseclient() -> Decode:
     from sseclient import SSEClient
 
-    return lambda chunks: list(SSEClient(iter(chunks)).events())
+    return lambda chunks: SSEClient(iter(chunks)).events()
 
 
 def _google_genai() -> Decode:
@@ -100,7 +96,7 @@ def _google_genai() -> Decode:
         def iter_bytes(self) -> Iterator[bytes]:
             return iter(self.chunks)
 
-    return lambda chunks: list(response({}, response_stream=Chunks(chunks))._iter_response_stream())
+    return lambda chunks: response({}, response_stream=Chunks(chunks))._iter_response_stream()
 
 
 def _cohere() -> Decode:
@@ -115,7 +111,7 @@ def _cohere() -> Decode:
         def iter_bytes(self) -> Iterator[bytes]:
             return iter(self.chunks)
 
-    return lambda chunks: list(module.EventSource(Chunks(chunks)).iter_sse())
+    return lambda chunks: module.EventSource(Chunks(chunks)).iter_sse()
 
 
 #: By the name of its distribution, how the decoder of a peer is found.
