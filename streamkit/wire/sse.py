@@ -24,7 +24,7 @@ raises.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import LimitError, UsageError
 from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent, as_bytes, made
@@ -227,20 +227,21 @@ class SSEDecoder:
     __copy__ = copy
 
     def __deepcopy__(self, memo: object) -> SSEDecoder:
-        return self.copy()
+        return self.copy()  # what it shares cannot be changed
 
     def __getstate__(self) -> tuple[int | str | bytes | None, ...]:
         """Return all that decides what comes next, the same for the same bytes so far.
 
-        It holds one text and one bytes object, not many: a pickle tells two equal strings from one string twice, so
-        with several of them it would depend on who shares what.
+        All texts are in one string: a pickle tells one string twice from two equal ones, so with several of them it
+        would depend on who shares what.
         """
         texts = [self.last_event_id, self._event]
-        if self._data:
-            texts += self._data
-        flags = self._overrun | self._closed << 1 | self._started << 2 | self._skip_lf << 3 | self._lossy << 4
+        if self._data is not None:
+            texts += [self._data, *self._more]
+        tail = b"".join(self._tail) if self._tail else self._start
+        notes = "\n".join([f"{note.kind}\t{note.line}\t{note.detail}" for note in self.diagnostics])
         return (
-            flags,
+            self._overrun | self._closed << 1 | self._started << 2 | self._skip_lf << 3 | self._lossy << 4,
             self._limit,
             self._line,
             self._offset,
@@ -249,11 +250,32 @@ class SSEDecoder:
             self.retry,
             self._block_retry,
             self.discarded,
-            "\n".join(texts),
-            b"".join(self._tail) if self._started else self._start,
             self.diagnostics_dropped,
-            *[part for one in self.diagnostics for part in one.encoded()],
+            "\n".join(texts),
+            b"data: " + tail if self._in_value else tail,
+            notes,
         )
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        SSEDecoder.__init__(self)
+        flags, self._limit, self._line, self._offset, self._block_size, self._block_bytes = state[:6]
+        self.retry, self._block_retry, self.discarded, self.diagnostics_dropped, text, tail, notes = state[6:]
+        self._overrun, self._closed, self._started, self._skip_lf, self._lossy = (
+            bool(flags >> bit & 1) for bit in range(5)
+        )
+        self.last_event_id, self._event, *values = text.split("\n")
+        if values:
+            self._data, *self._more = values
+        elif tail.startswith(b"data: "):
+            self._in_value = True
+            tail = tail[6:]
+        if tail and not self._started:
+            self._start = tail
+        elif tail:
+            self._tail.append(tail)
+        for kind, line, detail in (note.split("\t") for note in notes.split("\n") if note):
+            self.diagnostics.append(Diagnostic(kind, int(line), detail))
+        self._quick = self._started and self._limit is None and not self._skip_lf and not self._closed
 
     # -- chunks
 
