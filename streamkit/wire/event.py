@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from typing_extensions import Buffer
 
-__all__ = ["BOM", "Diagnostic", "ServerSentEvent", "as_bytes", "made", "messages"]
+__all__ = ["BOM", "Diagnostic", "Draft", "ServerSentEvent", "as_bytes", "made"]
 
 #: The byte order mark that a body may begin with, in UTF-8.
 BOM = b"\xef\xbb\xbf"
@@ -60,24 +58,8 @@ def made(event: str, data: str, last_id: str, retry: int | None = None, lossy: b
     draft.id = last_id
     draft.retry = retry
     draft.lossy = lossy
-    draft.__class__ = ServerSentEvent  # type: ignore[assignment]
+    draft.__class__ = ServerSentEvent
     return draft  # type: ignore[return-value]
-
-
-def messages(texts: Iterable[str], last_id: str) -> list[ServerSentEvent]:
-    """Return the events of type "message" with these data. It is `made` in a loop, without the call for each."""
-    kind = ServerSentEvent
-    events = []
-    for text in texts:
-        draft = Draft()
-        draft.event = "message"
-        draft.data = text
-        draft.id = last_id
-        draft.retry = None
-        draft.lossy = False
-        draft.__class__ = kind  # type: ignore[assignment]
-        events.append(draft)
-    return events  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)

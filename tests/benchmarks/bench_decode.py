@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from measure import Table, interleaved
-from sse_peers import Decode, floor, installed, streamkit
+from sse_peers import Decode, floor, general, installed, streamkit
 
 from streamkit.cassettes.library import load, names
 
@@ -33,9 +33,7 @@ def chat(deltas: int) -> bytes:
             "model": "gpt-4o-2024-08-06",
             "service_tier": "default",
             "system_fingerprint": "fp_0123456789",
-            "choices": [
-                {"index": 0, "delta": {"content": f" word{n % 977}"}, "logprobs": None, "finish_reason": None}
-            ],
+            "choices": [{"index": 0, "delta": {"content": f" word{n % 977}"}, "logprobs": None, "finish_reason": None}],
             "usage": None,
         }
         for n in range(deltas)
@@ -94,7 +92,9 @@ def speeds(
         for name, took in seconds.items():
             found[name].append(len(part) / took / 1e6)
     table = Table(title, [_called(size) for size in sizes], dict(found))
-    table.notes.append(f"{len(body) / 1e6:.1f} MB, {sum(1 for _ in streamkit([body]))} events; the columns are bytes of a chunk")
+    table.notes.append(
+        f"{len(body) / 1e6:.1f} MB, {sum(1 for _ in streamkit([body]))} events; the columns are bytes of a chunk"
+    )
     ours, *others = (name for name in found if name != FLOOR)
     for other in others:
         ratios = _ratios(found[ours], found[other])
@@ -120,7 +120,8 @@ def growth(small: int, factor: int, decoders: Mapping[str, Decode], rounds: int,
     """
     chunks = [cut(b"data: " + b"x" * size + b"\n\n", chunk) for size in (small, small * factor)]
     less, more = (
-        interleaved({name: partial(consume, decode, one) for name, decode in decoders.items()}, rounds) for one in chunks
+        interleaved({name: partial(consume, decode, one) for name, decode in decoders.items()}, rounds)
+        for one in chunks
     )
     columns = [f"{small / 1e6:g} MB", f"{small * factor / 1e6:g} MB", "growth"]
     rows = {name: [less[name] * 1e3, more[name] * 1e3, more[name] / less[name]] for name in decoders}
@@ -135,8 +136,8 @@ def tables(rounds: int) -> list[Table]:
     decoders: dict[str, Decode] = {OURS: streamkit, **peers}
     found = [
         speeds("chat completion deltas, MB/s", chat(20_000), {**decoders, FLOOR: floor}, rounds),
-        speeds("event and data lines, MB/s", messages(20_000), decoders, rounds),
-        speeds("the bundled transcripts, MB/s", bundled(4_000_000), decoders, rounds),
+        speeds("event and data lines, MB/s", messages(20_000), general(decoders), rounds),
+        speeds("the bundled transcripts, MB/s", bundled(4_000_000), general(decoders), rounds),
         growth(2_000_000, 4, decoders, min(rounds, 3)),
     ]
     for table in found:

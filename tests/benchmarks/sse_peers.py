@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import codecs
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any
 
 from streamkit.wire.sse import SSEDecoder
 
-__all__ = ["PEERS", "Decode", "data", "floor", "installed", "streamkit"]
+__all__ = ["PEERS", "Decode", "data", "floor", "general", "installed", "streamkit"]
 
 Decode = Callable[[Iterable[bytes]], Iterator[Any]]
 """Takes the chunks of a whole stream and yields its events."""
@@ -125,6 +125,15 @@ PEERS: dict[str, Callable[[], Decode]] = {
     "google-genai": _google_genai,
     "cohere": _cohere,
 }
+
+
+#: Of them, those that read streams of data lines only: google-genai takes any other line for a part of a JSON text.
+DATA_ONLY = {"google-genai"}
+
+
+def general(decoders: Mapping[str, Decode]) -> dict[str, Decode]:
+    """Return the decoders that also read streams with other lines than data lines."""
+    return {name: decode for name, decode in decoders.items() if name.split()[0] not in DATA_ONLY}
 
 
 def installed() -> tuple[dict[str, Decode], list[str]]:
