@@ -82,17 +82,16 @@ class SSEDecoder(LineDecoder):
                 self._tail.append(data)
                 return []
             chunk = data
+            if self._in_value:
+                ends = CRLF_ENDS if CR in data else LF_ENDS
+                parts = data.split(ends.named if self._event else ends.plain)
+                if len(parts) > 1:
+                    return self._blocks(parts, ends, offsets)
         else:
             chunk = self._admitted(data)
             if not chunk:
                 return []
         events: list[ServerSentEvent] = []
-        if self._in_value and self._limit is None and len(chunk) <= _LONG:
-            ends = CRLF_ENDS if CR in chunk else LF_ENDS
-            parts = chunk.split(ends.named if self._event else ends.plain)
-            if len(parts) > 1:
-                self._blocks(parts, ends, events, offsets)
-                return events
         if self._limit is not None:
             self._take_limited(chunk, events, offsets)
         elif len(chunk) <= _LONG:
@@ -138,21 +137,22 @@ class SSEDecoder(LineDecoder):
         else:
             self._named_blocks(chunk[begins + 7 :].split(ends.named), ends, events, offsets)
 
-    def _blocks(self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take the end of a block whose last line is a data line, and blocks that look like it.
+    def _blocks(self, parts: list[bytes], ends: Ends, offsets: list[int] | None) -> list[ServerSentEvent]:
+        """Take the end of a block whose last line is a data line, and blocks that look like it; return the events.
 
         The parts are the rest of the value of that line, and of each other block what follows `ends.named` where this
         one has an event line, else what follows `ends.plain`; the last of them is not finished.
         """
-        tail = self._tail
-        value, named = parts[0], self._event
+        events: list[ServerSentEvent] = []
+        tail, named, crlf = self._tail, self._event, ends.crlf
+        value = parts[0]
         if tail:
             value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
             self._tail = []
             self._tail_size = self._counted = 0
         self._in_value = False
         try:
-            if LF in value or (ends.crlf and CR in value):
+            if LF in value or (crlf and CR in value):
                 raise _OddError
             text = value.decode()
         except ValueError:
@@ -177,50 +177,52 @@ class SSEDecoder(LineDecoder):
         if named:
             del parts[0]
             self._named_blocks(parts, ends, events, offsets)
-        elif len(parts) == 2 and LF not in parts[1] and CR not in parts[1]:
-            self._in_value = True
-            self._tail.append(parts[1])
-        else:
+        elif len(parts) > 2:
             del parts[0]
             self._plain_blocks(parts, ends, events, offsets)
+        else:
+            self._begin(parts[1], ends, events, offsets)
+        return events
+
+    def _begin(self, value: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take the beginning of a block, from the value of its data line on."""
+        if LF in value or (ends.crlf and CR in value):
+            self._take_lines(b"data: " + value, ends, events, offsets)
+        else:
+            self._in_value = True
+            self._tail.append(value)
 
     def _plain_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
     ) -> None:
         """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
         rest = parts.pop()
-        crlf = ends.crlf
-        if parts:
-            around = ends.around
-            number, offset, last_id = self._line, self._offset, self.last_event_id
-            for part in parts:
-                try:
-                    if LF in part or (crlf and CR in part):
-                        raise _OddError
-                    text = part.decode()
-                except ValueError:
-                    self._line, self._offset = number, offset
-                    self._take(b"data: " + part + ends.blank, events, offsets)
-                    number, offset, last_id = self._line, self._offset, self.last_event_id
-                    continue
-                draft = Draft()
-                draft.event = "message"
-                draft.data = text
-                draft.id = last_id
-                draft.retry = None
-                draft.lossy = False
-                draft.__class__ = ServerSentEvent
-                events.append(draft)  # type: ignore[arg-type]
-                if offsets is not None:
-                    offsets.append(offset)
-                number += 2
-                offset += len(part) + around
-            self._line, self._offset = number, offset
-        if LF in rest or (crlf and CR in rest):
-            self._take_lines(b"data: " + rest, ends, events, offsets)
-        else:
-            self._in_value = True
-            self._tail.append(rest)
+        crlf, around = ends.crlf, ends.around
+        number, offset, last_id = self._line, self._offset, self.last_event_id
+        for part in parts:
+            try:
+                if LF in part or (crlf and CR in part):
+                    raise _OddError
+                text = part.decode()
+            except ValueError:
+                self._line, self._offset = number, offset
+                self._take(b"data: " + part + ends.blank, events, offsets)
+                number, offset, last_id = self._line, self._offset, self.last_event_id
+                continue
+            draft = Draft()
+            draft.event = "message"
+            draft.data = text
+            draft.id = last_id
+            draft.retry = None
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent
+            events.append(draft)  # type: ignore[arg-type]
+            if offsets is not None:
+                offsets.append(offset)
+            number += 2
+            offset += len(part) + around
+        self._line, self._offset = number, offset
+        self._begin(rest, ends, events, offsets)
 
     def _named_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None

@@ -11,6 +11,7 @@ chunk end with LF, or all with CRLF, `bytes.split` finds them in less time.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +25,7 @@ __all__ = ["CR", "CRLF_ENDS", "LF", "LF_ENDS", "Ends", "LineDecoder"]
 
 _MAX_DIAGNOSTICS = 1000
 LF, CR, _COLON = b"\n\r:"
+_LF_OR_CR = re.compile(rb"[\n\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,20 +245,19 @@ class LineDecoder:
 
     def _take_mixed(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take any bytes: the ends of the lines differ."""
-        alike: list[bytes] = []  # lines whose ends are `width` bytes long
-        width = 0
-        for ended in chunk.splitlines(keepends=True):
-            line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
-            if alike and len(ended) - len(line) != width:
-                self._lines(alike, width, events, offsets)
-                alike.clear()
-            width = len(ended) - len(line)
-            if width:
-                alike.append(self._unfinished() + line if self._tail or self._in_value else line)
-            else:
-                self._tail.append(line)
-        if alike:
-            self._lines(alike, width, events, offsets)
+        if self._tail or self._in_value:
+            chunk = self._unfinished() + chunk
+        *ended, rest = chunk.split(b"\r\n")
+        for part in ended:
+            *others, last = _LF_OR_CR.split(part)
+            if others:
+                self._lines(others, 1, events, offsets)
+            self._lines([last], 2, events, offsets)
+        *others, rest = _LF_OR_CR.split(rest)
+        if others:
+            self._lines(others, 1, events, offsets)
+        if rest:
+            self._tail.append(rest)
         self._await_lf(chunk)
 
     def _await_lf(self, chunk: bytes) -> None:
@@ -302,6 +303,10 @@ class LineDecoder:
             here += len(line) + width
             if line.startswith(b"data: "):
                 value = line[6:]
+            elif line.startswith(b"event: "):
+                self._line = number
+                event = self._text(line[7:])
+                continue
             else:
                 self._line = number
                 name, _, value = line.partition(b":")
