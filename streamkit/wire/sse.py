@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
 _SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
+_MAX_KINDS = 100
 _LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
 
 
@@ -231,18 +232,13 @@ class SSEDecoder(LineDecoder):
         rest = parts.pop()
         crlf, joint, around = ends.crlf, ends.joint, ends.around + 1
         number, offset, last_id = self._line, self._offset, self.last_event_id
-        head, kind = self._head if self._head[0].endswith(joint) else (joint, "")
+        kinds = self._kinds
         for part in parts:
             try:
-                if not kind or not part.startswith(head):
-                    name, found, _ = part.partition(joint)
-                    if not name or not found or LF in name or (crlf and CR in name):
-                        raise _OddError
-                    kind = name.decode()
-                    head = name + joint
-                value = part[len(head) :]
-                if LF in value or (crlf and CR in value):
+                name, found, value = part.partition(joint)
+                if not found or LF in value or (crlf and CR in value):
                     raise _OddError
+                kind = kinds.get(name) or self._kind(name)
                 text = value.decode()
             except ValueError:
                 self._line, self._offset = number, offset
@@ -262,15 +258,18 @@ class SSEDecoder(LineDecoder):
             number += 3
             offset += len(part) + around
         self._line, self._offset = number, offset
-        self._head = head, kind
-        value = rest[len(head) :]
-        if not rest.startswith(head) or not kind or LF in value or (crlf and CR in value):
+        name, found, value = rest.partition(joint)
+        try:
+            if not found or LF in value or (crlf and CR in value):
+                raise _OddError
+            kind = kinds.get(name) or self._kind(name)
+        except ValueError:
             self._take_lines(b"event: " + rest, ends, events, offsets)
             return
         self._event = kind
         self._line += 1
-        self._block_bytes = len(head) + 1
-        self._block_size = len(head) + 1 - crlf
+        self._block_size = len(name) + 8
+        self._block_bytes = len(name) + 7 + len(ends.line)
         self._in_value = True
         self._tail.append(value)
 
@@ -299,6 +298,19 @@ class SSEDecoder(LineDecoder):
             self._overrun = True
         if self._overrun and not events:
             self._raise_limit()
+
+    def _kind(self, name: bytes) -> str:
+        """Return an event type, and know it from now on: streams have few.
+
+        Raises:
+            ValueError: this is more than the value of one line, or nothing, or no UTF-8.
+        """
+        if not name or LF in name or CR in name:
+            raise _OddError
+        kind = name.decode()
+        if len(self._kinds) < _MAX_KINDS:
+            self._kinds[name] = kind
+        return kind
 
 
 def decode(body: Buffer) -> list[ServerSentEvent]:
