@@ -1,11 +1,21 @@
 r"""Server-sent events, byte for byte as the WHATWG HTML standard has them (section 9.2, "Server-sent events").
 
-Strategy. A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the
-standard (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once
-when its line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its
-line at once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by
-the very `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be
-part of a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
+Strategy. The rules are in `_lines`, which takes one line after the other; everything else is a way around it for what
+most streams hold, and leaves the decoder in exactly the state that it would have left.
+
+- A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the standard
+  (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once when its
+  line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its line at
+  once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by the very
+  `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be part of
+  a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
+- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`).
+- A block of one data line, or of an event line and a data line, is read as a whole (`_block`).
+- Many blocks of one data line each are found by one `bytes.split` on what stands between two data: a blank line and
+  the next field name (`_blocks`). A part that still holds a line end is something else, and goes to `_block`.
+
+Both of the latter want one line end throughout, LF or CRLF, and data that are UTF-8: all else goes to `_lines`. So do
+streams with a limit where they come near it.
 
 Oddities never raise: the standard says to ignore them. They are kept as `SSEDecoder.diagnostics`. Only the byte limit
 raises.
@@ -13,25 +23,31 @@ raises.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamkit.errors import LimitError, UsageError
-from streamkit.wire.event import Diagnostic, ServerSentEvent, as_bytes
+from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent
+from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
+from streamkit.wire.sse_lines import CR, CRLF_ENDS, LF, LF_ENDS, Ends, LineDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from typing_extensions import Buffer
 
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
-BOM = b"\xef\xbb\xbf"
-_MAX_DIAGNOSTICS = 1000
+_SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
+_MAX_KINDS = 100
+_LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
 
 
-class SSEDecoder:
+class _OddError(ValueError):
+    """A block does not look like the others. It is no error: `ValueError` is what decoding raises too."""
+
+
+class SSEDecoder(LineDecoder):
     """Incremental decoder of an event stream.
+
+    It can be copied (`copy`, or the functions of the module `copy`) and pickled at any point of a stream. The same
+    bytes so far give the same pickle, whatever the chunks were: what is left of a stream is decided by its state.
 
     Args:
         max_event_bytes: the most bytes that one unfinished block may hold, line ends counted as one; None for no
@@ -45,31 +61,6 @@ class SSEDecoder:
 
     Source: WHATWG HTML, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
     """
-
-    def __init__(self, *, max_event_bytes: int | None = None) -> None:
-        if max_event_bytes is not None and max_event_bytes < 1:
-            raise UsageError(f"max_event_bytes is {max_event_bytes}: give at least 1, or None for no limit")
-        self.diagnostics: list[Diagnostic] = []
-        self.diagnostics_dropped = 0
-        self.last_event_id = ""
-        self.retry: int | None = None
-        self.discarded = 0
-        self._limit = max_event_bytes
-        self._overrun = False
-        self._closed = False
-        self._start = b""  # bytes that may still turn out to be a BOM
-        self._started = False
-        self._skip_lf = False
-        self._tail: list[bytes] = []  # pieces of the unfinished line
-        self._tail_size = 0
-        self._line = 0  # lines seen
-        self._block_size = 0  # of the unfinished block's finished lines, line ends counted as one
-        self._block_bytes = 0  # the same as they came
-        self._offset = 0  # where in the stream the unfinished block begins
-        self._event = ""
-        self._data: list[str] = []
-        self._lossy = False
-        self._block_retry: int | None = None
 
     def feed(self, data: Buffer, offsets: list[int] | None = None) -> list[ServerSentEvent]:
         """Take the next bytes and return the events that they complete.
@@ -87,46 +78,29 @@ class SSEDecoder:
             TypeError: `data` is not bytes-like.
             UsageError: the decoder is closed.
         """
-        chunk = as_bytes(data, "SSEDecoder.feed()")
-        if self._closed:
-            raise UsageError("feed() after close(): make a new SSEDecoder for another stream")
-        if self._overrun:
-            self._raise_limit()
-        if not self._started:
-            chunk = self._strip_bom(chunk)
-        if self._skip_lf and chunk:
-            self._skip_lf = False
-            if chunk[0] == 10:
-                chunk = chunk[1:]
-                if self._block_size:  # the line end is two bytes long
-                    self._block_bytes += 1
-                else:
-                    self._offset += 1
-        if not chunk:
-            return []
+        if self._quick and type(data) is bytes:
+            if LF not in data and CR not in data:
+                self._tail.append(data)
+                return []
+            chunk = data
+            if self._in_value:
+                ends = CRLF_ENDS if CR in data else LF_ENDS
+                parts = data.split(ends.named if self._event else ends.plain)
+                if len(parts) > 1:
+                    return self._blocks(parts, ends, offsets)
+        else:
+            chunk = self._admitted(data)
+            if not chunk:
+                return []
         events: list[ServerSentEvent] = []
-        lines = chunk.splitlines(keepends=True)
-        if chunk[-1] == 13:
-            self._skip_lf = True
-        elif chunk[-1] != 10:
-            rest = lines.pop()
-            if lines:
-                self._lines(lines, events, offsets)
-            self._tail.append(rest)
-            self._tail_size += len(rest)
-            lines = []
-        if lines:
-            self._lines(lines, events, offsets)
-        if self._limit is not None and self._block_size + self._tail_size > self._limit:
-            self._overrun = True
-        if self._overrun and not events:
-            self._raise_limit()
+        if self._limit is not None:
+            self._take_limited(chunk, events, offsets)
+        elif len(chunk) <= _LONG:
+            self._take(chunk, events, offsets)
+        else:
+            for at in range(0, len(chunk), _LONG):
+                events += self.feed(chunk[at : at + _LONG], offsets)
         return events
-
-    @property
-    def position(self) -> int:
-        """How many bytes were taken."""
-        return self._offset + self._block_bytes + self._tail_size + len(self._start)
 
     def close(self) -> list[ServerSentEvent]:
         """End the stream. An unfinished block is discarded, as the standard says; `discarded` holds its size.
@@ -142,220 +116,201 @@ class SSEDecoder:
         if self._overrun:
             self._raise_limit()
         self._closed = True
-        self.discarded = self._block_bytes + self._tail_size + len(self._start)
+        self._quick = False
+        self.discarded = self._block_bytes + self._tail_bytes() + len(self._start)
         if self.discarded:
             self._note("unterminated", f"{self.discarded} bytes", self._line + 1)
         return []
 
-    def _strip_bom(self, chunk: bytes) -> bytes:
-        chunk = self._start + chunk
-        if len(chunk) < 3 and BOM.startswith(chunk):
-            self._start = chunk
-            return b""
-        self._start = b""
-        self._started = True
-        if chunk.startswith(BOM):
-            self._note("bom", "", 1)
-            self._offset = 3
-            return chunk[3:]
-        return chunk
+    # -- chunks
 
-    def _lines(self, lines: list[bytes], events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Interpret finished lines (9.2.6). The first of them ends the line that was left over."""
-        if self._tail:
-            self._tail.append(lines[0])
-            lines[0] = b"".join(self._tail)
-            self._tail.clear()
-            self._tail_size = 0
-        limit = self._limit
-        for ended in lines:
-            self._line += 1
-            line = ended.rstrip(b"\r\n")  # takes off its line end and nothing else: a line holds no CR or LF
-            if not line:
-                event = self._dispatch()
-                if event is not None:
-                    events.append(event)
-                    if offsets is not None:
-                        offsets.append(self._offset)
-                self._offset += self._block_bytes + len(ended)
-                self._block_size = self._block_bytes = 0
-                continue
-            self._block_size += len(line) + 1
-            self._block_bytes += len(ended)
-            if limit is not None and self._block_size > limit:
-                self._overrun = True
-                return
-            if line.startswith(b"data:"):
-                self._data.append(self._text(line[6:] if line[5:6] == b" " else line[5:], data=True))
-            elif line[0] != 58:  # a line that starts with a colon is a comment
-                self._field(line)
+    def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
+        ends = CRLF_ENDS if CR in chunk else LF_ENDS
+        end = chunk.find(ends.blank) if len(chunk) > _SHORT else -1
+        begins = end + ends.size
+        if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
+            self._take_lines(chunk, ends, events, offsets)
+            return
+        self._take_lines(chunk[:begins], ends, events, offsets)
+        if chunk.startswith(b"data: ", begins):
+            self._plain_blocks(chunk[begins + 6 :].split(ends.plain), ends, events, offsets)
+        else:
+            self._named_blocks(chunk[begins + 7 :].split(ends.named), ends, events, offsets)
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if value[:1] == b" ":
-            value = value[1:]
-        if name == b"data":  # the line is just "data": an empty data line
-            self._data.append("")
-        elif name == b"event":
-            self._event = self._text(value)
-        elif name == b"id":
-            if b"\0" in value:
-                self._note("nul-in-id", "")
-            else:
-                self.last_event_id = self._text(value)
-        elif name == b"retry":
+    def _blocks(self, parts: list[bytes], ends: Ends, offsets: list[int] | None) -> list[ServerSentEvent]:
+        """Take the end of a block whose last line is a data line, and blocks that look like it; return the events.
+
+        The parts are the rest of the value of that line, and of each other block what follows `ends.named` where this
+        one has an event line, else what follows `ends.plain`; the last of them is not finished.
+        """
+        events: list[ServerSentEvent] = []
+        tail, named, crlf = self._tail, self._event, ends.crlf
+        value = parts[0]
+        if tail:
+            value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
+            self._tail = []
+            self._tail_size = self._counted = 0
+        self._in_value = False
+        try:
+            if LF in value or (crlf and CR in value):
+                raise _OddError
+            text = value.decode()
+        except ValueError:
+            self._take_lines(b"data: " + value + ends.blank, ends, events, offsets)
+        else:
+            draft = Draft()
+            draft.event = named or "message"
+            draft.data = text
+            draft.id = self.last_event_id
+            draft.retry = self._block_retry
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent
+            events.append(draft)  # type: ignore[arg-type]
+            if offsets is not None:
+                offsets.append(self._offset)
+            self._line += 2
+            self._offset += self._block_bytes + len(value) + ends.around
+            if self._block_bytes:
+                self._block_bytes = self._block_size = 0
+                self._event = ""
+                self._block_retry = None
+        if named:
+            del parts[0]
+            self._named_blocks(parts, ends, events, offsets)
+        elif len(parts) > 2:
+            del parts[0]
+            self._plain_blocks(parts, ends, events, offsets)
+        else:
+            self._begin(parts[1], ends, events, offsets)
+        return events
+
+    def _begin(self, value: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take the beginning of a block, from the value of its data line on."""
+        if LF in value or (ends.crlf and CR in value):
+            self._take_lines(b"data: " + value, ends, events, offsets)
+        else:
+            self._in_value = True
+            self._tail.append(value)
+
+    def _plain_blocks(
+        self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
+    ) -> None:
+        """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
+        rest = parts.pop()
+        crlf, around = ends.crlf, ends.around
+        number, offset, last_id = self._line, self._offset, self.last_event_id
+        for part in parts:
             try:
-                if not value.isdigit():  # for bytes, that is ASCII digits only
-                    raise ValueError
-                self.retry = self._block_retry = int(value)
-            except ValueError:  # Python, too, refuses to read thousands of digits
-                self._note("bad-retry", repr(value[:40])[1:])
-        else:
-            self._note("unknown-field", repr(name[:40])[1:])
+                if LF in part or (crlf and CR in part):
+                    raise _OddError
+                text = part.decode()
+            except ValueError:
+                self._line, self._offset = number, offset
+                self._take(b"data: " + part + ends.blank, events, offsets)
+                number, offset, last_id = self._line, self._offset, self.last_event_id
+                continue
+            draft = Draft()
+            draft.event = "message"
+            draft.data = text
+            draft.id = last_id
+            draft.retry = None
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent
+            events.append(draft)  # type: ignore[arg-type]
+            if offsets is not None:
+                offsets.append(offset)
+            number += 2
+            offset += len(part) + around
+        self._line, self._offset = number, offset
+        self._begin(rest, ends, events, offsets)
 
-    def _text(self, value: bytes, *, data: bool = False) -> str:
+    def _named_blocks(
+        self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
+    ) -> None:
+        """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
+        rest = parts.pop()
+        crlf, joint, around = ends.crlf, ends.joint, ends.around + 1
+        number, offset, last_id = self._line, self._offset, self.last_event_id
+        kinds = self._kinds
+        for part in parts:
+            try:
+                name, found, value = part.partition(joint)
+                if not found or LF in value or (crlf and CR in value):
+                    raise _OddError
+                kind = kinds.get(name) or self._kind(name)
+                text = value.decode()
+            except ValueError:
+                self._line, self._offset = number, offset
+                self._take(b"event: " + part + ends.blank, events, offsets)
+                number, offset, last_id = self._line, self._offset, self.last_event_id
+                continue
+            draft = Draft()
+            draft.event = kind
+            draft.data = text
+            draft.id = last_id
+            draft.retry = None
+            draft.lossy = False
+            draft.__class__ = ServerSentEvent
+            events.append(draft)  # type: ignore[arg-type]
+            if offsets is not None:
+                offsets.append(offset)
+            number += 3
+            offset += len(part) + around
+        self._line, self._offset = number, offset
+        name, found, value = rest.partition(joint)
         try:
-            return value.decode()
-        except UnicodeDecodeError:
-            self._note("not-utf8", repr(value[:40])[1:])
-            self._lossy = self._lossy or data
-            return value.decode("utf-8", "replace")
+            if not found or LF in value or (crlf and CR in value):
+                raise _OddError
+            kind = kinds.get(name) or self._kind(name)
+        except ValueError:
+            self._take_lines(b"event: " + rest, ends, events, offsets)
+            return
+        self._event = kind
+        self._line += 1
+        self._block_size = len(name) + 8
+        self._block_bytes = len(name) + 7 + len(ends.line)
+        self._in_value = True
+        self._tail.append(value)
 
-    def _dispatch(self) -> ServerSentEvent | None:
-        event = None
-        if self._data:
-            event = ServerSentEvent(
-                self._event or "message", "\n".join(self._data), self.last_event_id, self._block_retry, self._lossy
-            )
-            self._data = []
-            self._lossy = False
-        elif self._event:
-            self._note("empty-block", repr(self._event[:40]))
-        self._event = ""
-        self._block_retry = None
-        return event
-
-    def _note(self, kind: str, detail: str, line: int | None = None) -> None:
-        if len(self.diagnostics) < _MAX_DIAGNOSTICS:
-            self.diagnostics.append(Diagnostic(kind, self._line if line is None else line, detail))
-        else:
-            self.diagnostics_dropped += 1
-
-    def _raise_limit(self) -> None:
+    def _take_limited(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
+        """Take a chunk of a stream that has a limit: line by line where one may reach it."""
         limit = self._limit or 0
-        raise LimitError(f"an event of the stream is larger than max_event_bytes={limit}", limit=limit)
+        if self._block_bytes + self._tail_bytes() + len(chunk) <= limit:
+            self._take(chunk, events, offsets)
+            return
+        for ended in chunk.splitlines(keepends=True):
+            line = ended.rstrip(b"\r\n")
+            width = len(ended) - len(line)
+            if not width:
+                self._tail.append(line)
+            elif not self._overrun:
+                line = self._unfinished() + line
+                if line and self._block_size + len(line) + 1 > limit:  # such a line is not interpreted
+                    self._overrun = True
+                    self._line += 1
+                    self._block_size += len(line) + 1
+                    self._block_bytes += len(line) + width
+                else:
+                    self._lines([line], width, events, offsets)
+        self._await_lf(chunk)
+        if self._block_size + self._tail_bytes() > limit:
+            self._overrun = True
+        if self._overrun and not events:
+            self._raise_limit()
 
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    r"""How events are written. Every value that can be made is legal in the standard.
-
-    Attributes:
-        line_end: end of each field line: LF, CR or CRLF.
-        blank_end: end of the blank line, or None for the same as `line_end`. `line_end` CR with `blank_end` LF is
-            refused: CR and LF side by side are one line end.
-        space: write the optional space after the colon. It is written anyway where a value begins with a space.
-        order: the order of the fields in a block.
-        bom: begin the stream with a byte order mark.
-        event_name: write `event: message` too, where the standard would let it be left out.
-    """
-
-    line_end: bytes = b"\n"
-    blank_end: bytes | None = None
-    space: bool = True
-    order: tuple[str, ...] = ("event", "id", "retry", "data")
-    bom: bool = False
-    event_name: bool = False
-
-    def __post_init__(self) -> None:
-        ends = (b"\n", b"\r", b"\r\n")
-        if self.line_end not in ends or (self.blank_end is not None and self.blank_end not in ends):
-            raise UsageError("line_end and blank_end are b'\\n', b'\\r' or b'\\r\\n'")
-        if self.line_end == b"\r" and self.blank_end == b"\n":
-            raise UsageError("line_end CR with blank_end LF is one line end, CRLF: choose another pair")
-        if sorted(self.order) != ["data", "event", "id", "retry"]:
-            raise UsageError("order holds each of 'event', 'id', 'retry' and 'data' once")
-
-
-class SSEEncoder:
-    """Writes events in a given framing, so that `decode` of what it wrote gives the events back.
-
-    It is stateful: the byte order mark is written once, and an `id` field where the last event ID changes.
-    """
-
-    def __init__(self, framing: Framing | None = None) -> None:
-        self.framing = framing if framing is not None else Framing()
-        self._id = ""
-        self._started = False
-
-    def encode(self, event: ServerSentEvent) -> bytes:
-        """Return the bytes of one event.
+    def _kind(self, name: bytes) -> str:
+        """Return an event type, and know it from now on: streams have few.
 
         Raises:
-            UsageError: the event cannot be written in any framing (a CR in its data, a line end in its type or ID,
-                a NUL in its ID, a negative retry, an empty type, half a surrogate pair). The encoder is unchanged.
+            ValueError: this is more than the value of one line, or nothing, or no UTF-8.
         """
-        framing = self.framing
-        _check_event(event)  # before anything of our own changes
-        fields: dict[str, list[str]] = {"event": [], "id": [], "retry": [], "data": event.data.split("\n")}
-        if event.event != "message" or framing.event_name:
-            fields["event"] = [event.event]
-        if event.id != self._id:
-            fields["id"] = [event.id]
-            self._id = event.id
-        if event.retry is not None:
-            fields["retry"] = [str(event.retry)]
-        out: list[bytes] = [BOM if framing.bom and not self._started else b""]
-        self._started = True
-        for name in framing.order:
-            for value in fields[name]:
-                colon = ": " if framing.space or value.startswith(" ") else ":"
-                out.append((name + colon + value).encode("utf-8") + framing.line_end)
-        out.append(framing.line_end if framing.blank_end is None else framing.blank_end)
-        return b"".join(out)
-
-    def comment(self, text: str = "") -> bytes:
-        """Return a comment block: one comment line and a blank line, which dispatches nothing.
-
-        Raises:
-            UsageError: the text holds a line end.
-        """
-        if "\n" in text or "\r" in text:
-            raise UsageError("a comment is one line: write several comments instead")
-        _check_text(text, "a comment")
-        lead = BOM if self.framing.bom and not self._started else b""
-        self._started = True
-        end = self.framing.line_end
-        blank = end if self.framing.blank_end is None else self.framing.blank_end
-        colon = ": " if text and (self.framing.space or text.startswith(" ")) else ":"
-        return lead + (colon + text).encode("utf-8") + end + blank
-
-
-def _check_event(event: ServerSentEvent) -> None:
-    if "\r" in event.data:
-        raise UsageError("data with a CR cannot be written: the standard reads it as a line end")
-    if not event.event:
-        raise UsageError("an empty event type cannot be written: it reads as 'message'")
-    if "\n" in event.event or "\r" in event.event:
-        raise UsageError(f"event type {event.event!r} holds a line end")
-    if "\n" in event.id or "\r" in event.id or "\0" in event.id:
-        raise UsageError(f"event id {event.id!r} holds a line end or NUL, which the standard ignores")
-    if event.retry is not None:
-        try:
-            digits = str(event.retry)
-        except ValueError:  # Python refuses to write thousands of digits
-            digits = "a number of thousands of digits"
-        if type(event.retry) is not int or not digits.isdigit():
-            raise UsageError(f"retry is {digits}: the standard takes digits only")
-    for name in ("data", "event", "id"):
-        _check_text(getattr(event, name), name)
-
-
-def _check_text(text: str, what: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"{what} holds half a surrogate pair, which is no UTF-8") from None
+        if not name or LF in name or CR in name:
+            raise _OddError
+        kind = name.decode()
+        if len(self._kinds) < _MAX_KINDS:
+            self._kinds[name] = kind
+        return kind
 
 
 def decode(body: Buffer) -> list[ServerSentEvent]:
@@ -364,13 +319,3 @@ def decode(body: Buffer) -> list[ServerSentEvent]:
     events = decoder.feed(body)
     decoder.close()
     return events
-
-
-def encode(events: Iterable[ServerSentEvent], framing: Framing | None = None) -> bytes:
-    """Return the bytes of `events` in one framing (default: `data: ...` lines ended by LF).
-
-    Raises:
-        UsageError: an event that no framing can carry.
-    """
-    encoder = SSEEncoder(framing)
-    return b"".join([encoder.encode(event) for event in events])

@@ -128,8 +128,8 @@ class Rejoining:
 
 KB = 1024
 LONG = {  # head, what is repeated, tail; bytes of the small body, bytes of a chunk, joins
-    "a long line": (b"data: ", b"x", b"\n\n", 1024 * KB, KB, 2),
-    "a long line byte by byte": (b"data: ", b"x", b"\n\n", 16 * KB, 1, 2),
+    "a long line": (b"data: ", b"x", b"\n\n", 1024 * KB, KB, 1),
+    "a long line byte by byte": (b"data: ", b"x", b"\n\n", 16 * KB, 1, 1),
     "a long comment": (b": ", b"x", b"\n\n", 1024 * KB, KB, 1),
     "a line without an end": (b"data: ", b"x", b"", 1024 * KB, KB, 0),
     "many lines in one event": (b"", b"data: x\n", b"\n", 64 * KB, 64, 1),
