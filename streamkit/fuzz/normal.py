@@ -101,50 +101,85 @@ class _NaN:
 
 NAN = _NaN()
 _PLAIN = (str, int, bool, type(None), bytes)
+_QUICKLY = frozenset(_PLAIN)
+_SHALLOW = 16
 
 
-def normalise(value: Any, _depth: int = 0, _inside: frozenset[int] = frozenset()) -> Any:
+class _Unusual(Exception):  # noqa: N818 - a signal within this module
+    """A value is no plain data, or deep, or inside itself."""
+
+
+def normalise(value: Any) -> Any:
     """Return the normal form of a result; see the module's docstring."""
+    try:
+        return _copied(value, _SHALLOW)
+    except (_Unusual, TypeError):  # a class of classes may have made its classes unhashable
+        return _normal(value, 0, frozenset())
+
+
+def _copied(value: Any, depth: int) -> Any:
+    """Return the normal form of plain data, which most results are; `_Unusual` where there is anything else in it."""
+    kind = type(value)
+    if kind in _QUICKLY:
+        return value
+    if depth:
+        if kind is dict:
+            return {key: item if type(item) in _QUICKLY else _copied(item, depth - 1) for key, item in value.items()}
+        if kind is list or kind is tuple:
+            return [item if type(item) in _QUICKLY else _copied(item, depth - 1) for item in value]
+        if kind is float:
+            return NAN if math.isnan(value) else value
+    raise _Unusual
+
+
+def _normal(value: Any, depth: int, inside: frozenset[int]) -> Any:
+    """Return the normal form of anything.
+
+    Args:
+        value: what is looked at.
+        depth: how deep it stands.
+        inside: the identities of what it stands in.
+    """
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is float:
         return NAN if math.isnan(value) else value
-    if id(value) in _inside or _depth > _MAX_DEPTH:
+    if id(value) in inside or depth > _MAX_DEPTH:
         return Opaque(f"<a {kind.__name__} inside itself, or very deep>")
-    inside = _inside | {id(value)}
-    depth = _depth + 1
+    inside |= {id(value)}
+    depth += 1
     if kind is dict:
-        return {key: normalise(item, depth, inside) for key, item in value.items()}
+        return {key: _normal(item, depth, inside) for key, item in value.items()}
     if kind is list or kind is tuple:
-        return [normalise(item, depth, inside) for item in value]
+        return [_normal(item, depth, inside) for item in value]
     return _special(value, depth, inside)
 
 
 def _special(value: Any, depth: int, inside: frozenset[int]) -> Any:  # noqa: PLR0911 - one return a kind of value
     kind = type(value)
     if isinstance(value, Enum):
-        return normalise(value.value, depth, inside)
+        return _normal(value.value, depth, inside)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool | int | float):
-        return normalise(float(value) if isinstance(value, float) else int(value), depth, inside)
+        return _normal(float(value) if isinstance(value, float) else int(value), depth, inside)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     fields = _fields(value)
     if fields is not None:
-        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in fields.items()})
+        return Record(kind.__name__, {name: _normal(item, depth, inside) for name, item in fields.items()})
     if isinstance(value, Mapping):
-        return {key: normalise(item, depth, inside) for key, item in value.items()}
+        return {key: _normal(item, depth, inside) for key, item in value.items()}
     if isinstance(value, Set):
-        return sorted((normalise(item, depth, inside) for item in value), key=repr)
+        return sorted((_normal(item, depth, inside) for item in value), key=repr)
     if isinstance(value, Sequence):
-        return [normalise(item, depth, inside) for item in value]
+        return [_normal(item, depth, inside) for item in value]
     if isinstance(value, BaseException):
-        return Record(kind.__name__, {"args": normalise(list(value.args), depth, inside)})
+        return Record(kind.__name__, {"args": _normal(list(value.args), depth, inside)})
     state = _state(value)
     if state:
-        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in state.items()})
+        return Record(kind.__name__, {name: _normal(item, depth, inside) for name, item in state.items()})
     if any("__eq__" in base.__dict__ for base in kind.__mro__[:-1]):
         return _ByEquality(value)
     plain = all("__repr__" not in base.__dict__ for base in kind.__mro__[:-1])

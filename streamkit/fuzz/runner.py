@@ -7,6 +7,7 @@ where there is no such signal, the target runs in a thread that is given up at t
 
 from __future__ import annotations
 
+import _signal
 import asyncio
 import contextlib
 import ctypes
@@ -235,7 +236,7 @@ class Runner:
         return self._run_here(argument, limit) if self._signals else self._run_in_thread(argument, limit)
 
     def _run_here(self, argument: Any, limit: float) -> Outcome:
-        if signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
+        if _signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
             signal.signal(signal.SIGALRM, self._on_alarm)
         try:
             self._alarms = 0
