@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit import dialects
 from streamkit.case import Case
 from streamkit.fuzz.ahead import Ahead
+from streamkit.fuzz.applied import Applied
 from streamkit.fuzz.drawn import draw_failing_mix
 from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sensible
 from streamkit.fuzz.failure import Failure
@@ -103,6 +104,7 @@ class Mutator:
         self.tell = tell
         self.ahead = ahead or Ahead(None)
         self.stream = Stream.of(transcript, dialect.name if dialect is not None else None)
+        self.made = Applied(self.stream)
         self.way: Callable[[bytes], Fragmentation] = Fragmentation.per_event
         self.failed: set[str] = set()
         self.applied: dict[str, int] = {}
@@ -114,7 +116,6 @@ class Mutator:
         self.hung = False
         self.hangs = self.unsteady = 0
         self.seen: Wrong | None = None  # the last verdict that something is wrong
-        self._edited: tuple[tuple[Step, ...], tuple[Edit, ...]] | None = None
 
     @property
     def gave_up(self) -> bool:
@@ -132,15 +133,7 @@ class Mutator:
 
     def edits(self, steps: tuple[Step, ...]) -> tuple[Edit, ...]:
         """Return what the mutations do, one after the other; raises Inapplicable."""
-        if self._edited is not None and self._edited[0] == steps:  # the same stream is delivered in several ways
-            return self._edited[1]
-        stream, found = self.stream, []
-        for step in steps:
-            edit = step.apply(stream)
-            found.append(edit)
-            stream = edit.stream
-        self._edited = steps, tuple(found)
-        return tuple(found)
+        return self.made.edits(steps)
 
     def wrong(self, steps: tuple[Step, ...], fragmentation: Fragmentation | None = None) -> Wrong | None:
         """Deliver a mutated stream and judge the outcome; None also where a mutation has nothing to do."""
@@ -157,7 +150,11 @@ class Mutator:
         self.hung = outcome.hung
         self.hangs += outcome.hung
         expected, also = sensible(edits), other_sensible(edits)
-        verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+        try:
+            verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+        except Inapplicable:  # each knows what to expect, and of all together nobody does
+            self.delivering = None
+            return None
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
             if cuts != plain:
@@ -242,7 +239,7 @@ class Mutator:
         steps = [
             (one, step)
             for one in usable
-            for step in (None, *(Step(one, numbers) for numbers in one.variants(self.stream, variants)))
+            for step in (None, *(Step(one, numbers) for numbers in self.made.variants(one, variants)))
         ]
         with closing(self.ahead.over(steps, lambda each: self._single_deliveries(each[1]))) as coming:
             for one, step in coming:
@@ -334,8 +331,9 @@ class Mutator:
             tell = partial(self._tell_mixes, most)
             options = replace(self.options, seed=seed)
             most -= draw_failing_mix(
-                self.transcript, usable, most, options, fails, tell, hint=hint, many=self.ahead.many
-            )
+                self.transcript, usable, most, options, fails, tell,
+                hint=hint, many=self.ahead.many, body=self.made.body,
+            )  # fmt: skip
             self.ahead.forget()
             if not found:
                 return
