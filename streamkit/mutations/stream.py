@@ -162,7 +162,7 @@ class Stream:
         Many mutations are tried on one stream, and each would read it anew.
 
         Args:
-            make: takes the stream. What it returns is shared, so that nobody may change it.
+            make: takes the stream. What it returns is shared by all who ask.
         """
         made = self._made
         if make not in made:

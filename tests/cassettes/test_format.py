@@ -60,6 +60,21 @@ def test_any_body_and_its_chunks_survive_the_file(body: bytes, data: st.DataObje
     assert transcript == written(transcript)
 
 
+@pytest.mark.parametrize("body", [b"\t\n", b"\ta\nb", b"\n\ta\n", b"\t \t\n\n"])
+def test_a_body_that_begins_with_a_tab_survives_the_file(body: bytes) -> None:
+    assert body == written(Transcript(body)).body
+
+
+@pytest.mark.parametrize("text", ["[00, 010, 0x1f]", "[1_000, -7, +3]", "[190:20:30, 2]", "['1', 2]"])
+def test_whole_numbers_are_read_as_yaml_says_whatever_their_notation(text: str) -> None:
+    wanted = yaml.safe_load(text)
+    raw = f"""version: 1
+interactions: []
+metadata: {{numbers: {text}}}
+"""
+    assert wanted == parse(raw.encode()).metadata["numbers"]
+
+
 def test_an_event_stream_is_written_as_a_block_that_reads_as_events() -> None:
     text = dump(Cassette((Interaction(REQUEST, Transcript(b"data: a\n\ndata: \xc3\xa9\n\n")),))).decode()
     assert "string: |+\n        data: a\n\n        data: é\n" in text
