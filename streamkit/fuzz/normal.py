@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["NAN", "Opaque", "Record", "differences", "jsonable", "normalise", "opaque_parts", "scrub", "with_texts"]
@@ -129,7 +130,34 @@ def _copied(value: Any, depth: int) -> Any:
             return [item if type(item) in _QUICKLY else _copied(item, depth - 1) for item in value]
         if kind is float:
             return NAN if math.isnan(value) else value
+        names = _names(kind)
+        if names is not None and value.__class__ is kind and (names or hasattr(value, "__dict__")):
+            fields = {name: getattr(value, name, None) for name in names} if names else _model(value)
+            return Record(kind.__name__, _copied(fields, depth - 1))
     raise _Unusual
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Return what `_fields` looks at in all objects of a plain class: the fields of a dataclass.
+
+    Returns:
+        The names; none at all for a model of pydantic 2; None for any other class, and for a dataclass without fields.
+    """
+    if issubclass(kind, (Enum, str, int, float, bytes, bytearray)):
+        return None
+    if hasattr(kind, "model_fields"):
+        return ()
+    if hasattr(kind, "__fields__"):  # pydantic 1
+        return None
+    fields = getattr(kind, "__dataclass_fields__", None)
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare) if fields else ()
+    return names or None
+
+
+def _model(value: Any) -> dict[str, Any]:
+    """Return the fields of a model of pydantic 2, and what else it holds."""
+    return {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
 
 
 def _normal(value: Any, depth: int, inside: frozenset[int]) -> Any:
@@ -190,8 +218,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
     """Return the declared fields of a value that declares some, else None."""
     kind = type(value)
     if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):  # pydantic 2
-        extra = getattr(value, "__pydantic_extra__", None)
-        return {**vars(value), **(extra or {})}
+        return _model(value)
     if hasattr(kind, "__fields__") and hasattr(value, "dict"):  # pydantic 1
         return dict(vars(value))
     if dataclasses.is_dataclass(value):
