@@ -9,6 +9,7 @@ bursts, chunk sizes or a yes or no per byte finds as much, and then gets stuck a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,11 +100,19 @@ def _fragmentations(
         cuts = sorted(found) if empty_chunks else sorted(set(found))
         return Fragmentation(tuple(cuts[:max_cuts]))
 
-    place = st.tuples(_index(len(kinds) + 1), _index(_SCALE))
-    element = st.tuples(_index(1 + _ANCHORS), place)  # at a place of its own, or before one of the anchors
+    return _drawn_places(len(kinds) + 1, max_cuts).map(assemble)
+
+
+@lru_cache(maxsize=64)  # the mixes of a campaign ask for the same few again and again
+def _drawn_places(
+    columns: int, most: int | None
+) -> st.SearchStrategy[tuple[tuple[_Place, ...], tuple[list[tuple[int, _Place]], ...]]]:
+    """Generate anchors, and lists of places in some columns, each of its own or before one of the anchors."""
+    place = st.tuples(_index(columns), _index(_SCALE))
+    element = st.tuples(_index(1 + _ANCHORS), place)
     # Two lists, because the lists that Hypothesis draws are short.
-    lists = st.tuples(*[st.lists(element, max_size=max_cuts)] * 2)
-    return st.tuples(st.tuples(*[place] * _ANCHORS), lists).map(assemble)
+    lists = st.tuples(*[st.lists(element, max_size=most)] * 2)
+    return st.tuples(st.tuples(*[place] * _ANCHORS), lists)
 
 
 def _index(size: int) -> st.SearchStrategy[int]:

@@ -317,13 +317,13 @@ class Runner:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/streamkit/fuzz/" not in frame.filename.replace("\\", "/")]
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [place for place in places if "/streamkit/fuzz/" not in place[0].replace("\\", "/")]
     if not own:
         return ""
     # The last line of the target's own code says more than the line of a library that it called.
-    frame = next((frame for frame in reversed(own) if not frame.filename.startswith(_LIBRARIES)), own[-1])
-    return f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno}"
+    file, line = next((place for place in reversed(own) if not place[0].startswith(_LIBRARIES)), own[-1])
+    return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
 
 
 def in_own_thread(work: Callable[[], _T]) -> _T:
