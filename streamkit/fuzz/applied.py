@@ -1,5 +1,6 @@
-"""What mutations make of one stream, each made once: a mutated stream is delivered in several ways, and a mutation that
-was tried by itself comes again in pairs and mixes.
+"""What mutations make of one stream, each made once.
+
+A mutated stream is delivered in several ways, and a mutation that was tried by itself comes again in pairs and mixes.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def _copied(value: Any, depth: int) -> Any:
             return [item if type(item) in _QUICKLY else _copied(item, depth - 1) for item in value]
         if kind is float:
             return NAN if math.isnan(value) else value
-        names = _names(kind)
+        names = _names(kind)  # type: ignore[arg-type]  # mypy takes a class for no Hashable
         if names is not None and value.__class__ is kind and (names or hasattr(value, "__dict__")):
             fields = {name: getattr(value, name, None) for name in names} if names else _model(value)
             return Record(kind.__name__, _copied(fields, depth - 1))
@@ -150,8 +150,9 @@ def _names(kind: type) -> tuple[str, ...] | None:
         return ()
     if hasattr(kind, "__fields__"):  # pydantic 1
         return None
-    fields = getattr(kind, "__dataclass_fields__", None)
-    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare) if fields else ()
+    if not dataclasses.is_dataclass(kind):
+        return None
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare)
     return names or None
 
 

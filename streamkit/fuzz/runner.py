@@ -7,7 +7,7 @@ where there is no such signal, the target runs in a thread that is given up at t
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without the wrapper's search for a member
 import asyncio
 import contextlib
 import ctypes

@@ -230,9 +230,7 @@ def _measure(name: str, parser: Parser, options: Options, rounds: int, shares: T
     """Add the rows of one campaign: medians of the rounds."""
     found = [clocked(parser, options) for _ in range(rounds + 1)][1:]  # the first loads and learns a lot
     report = found[0][0]
-    seconds = {
-        key: statistics.median(one.get(key, 0.0) for _, one in found) for key in ("target", "hypothesis", *_OWN)
-    }
+    seconds = {key: statistics.median(one.get(key, 0.0) for _, one in found) for key in ("target", "hypothesis", *_OWN)}
     ours = sum(seconds[key] for key in _OWN)
     total = seconds["target"] + seconds["hypothesis"] + ours
     shares.rows[name] = [100 * part / total for part in (seconds["target"], seconds["hypothesis"], ours)]

@@ -68,10 +68,10 @@ def _run(arguments: tuple[str, ...], bytecode: str) -> str:
 
 
 def _in_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Return the median of what each subject returns, asked in turns; the first time, which fills caches, is left out."""
+    """Return the median of what each subject returns, asked in turns; the first time fills caches and is left out."""
     found: dict[str, list[float]] = {name: [] for name in subjects}
     for number in range(rounds + 1):
-        for name in subjects if number % 2 == 0 else reversed(subjects):
+        for name in subjects if number % 2 == 0 else reversed([*subjects]):
             figure = subjects[name]()
             if number:
                 found[name].append(figure)
@@ -110,7 +110,9 @@ def _plugins(rounds: int, bytecode: str) -> Table:
 
 def _commands(rounds: int, bytecode: str) -> Table:
     table = Table("A command from start to end", ("ms", "ms above Python's own"))
-    subjects = {name: lambda arguments=arguments: commanded(arguments, bytecode) for name, arguments in COMMANDS.items()}
+    subjects = {
+        name: lambda arguments=arguments: commanded(arguments, bytecode) for name, arguments in COMMANDS.items()
+    }
     found = _in_turns(subjects, rounds)
     least = found["python -c pass"]
     for name, seconds in found.items():
