@@ -17,13 +17,14 @@ from streamkit import dialects
 from streamkit.case import Case
 from streamkit.fuzz.ahead import Ahead
 from streamkit.fuzz.applied import Applied
+from streamkit.fuzz.chosen import FRAMING, chosen
 from streamkit.fuzz.drawn import draw_failing_mix
 from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sensible
 from streamkit.fuzz.failure import Failure
 from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
 from streamkit.fuzz.outcome import Outcome
-from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
+from streamkit.mutations.registry import Class, Inapplicable, Step
 from streamkit.mutations.stream import Stream
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
 
-__all__ = ["OUTCOMES", "Mutator", "chosen"]
+__all__ = ["OUTCOMES", "Mutator"]
 
 _VARIANTS = 12
 _PAIRS = 60
@@ -42,33 +43,8 @@ _MIXES = 60
 _MOST_HANGS = 24  # deliveries that may hang before the rest is given up
 _DRIPPED = 64 * 2**10  # bytes of a body that are also delivered one by one
 _BYTES = 24 * 2**20  # fed to the target in this part, of one transcript
-_FRAMING = (Layer.BYTES, Layer.FRAMING)
 #: What a mutation may lead to, from good to bad. An "error" is a typed one where a result was due.
 OUTCOMES = ("same", "typed error", "error", "crash", "hang", "silent difference")
-
-
-def chosen(options: Options) -> list[Mutation]:
-    """Return the mutations that a campaign applies.
-
-    Raises:
-        UsageError: `only` or `skip` names none.
-    """
-    for name in (*options.only, *options.skip):
-        get(name)
-    classes = [
-        Class.PRESERVING,
-        *([Class.DIALECT] if options.dialects else []),
-        *([Class.FAULT] if options.faults else []),
-    ]
-    if options.only:
-        classes = list(Class)
-    layers = None if options.returns == "message" else [str(layer) for layer in _FRAMING]
-    return [
-        one
-        for one in mutations(classes=classes, layers=layers)
-        if (not options.only or one.name in options.only) and one.name not in options.skip
-        if options.returns == "message" or not (one.shows or one.kind is Class.FAULT)
-    ]
 
 
 class Mutator:
@@ -207,7 +183,7 @@ class Mutator:
         """Return the mutations of the campaign that know this stream."""
         asked = chosen(self.options)
         if self.stream.dialect is None:  # what nobody knows is reframed, and nothing in it is touched
-            return [one for one in asked if one.layer in _FRAMING and one.kind is Class.PRESERVING and not one.dialects]
+            return [one for one in asked if one.layer in FRAMING and one.kind is Class.PRESERVING and not one.dialects]
         return [one for one in asked if not one.dialects or self.stream.dialect in one.dialects]
 
     def search(self) -> Iterator[Failure]:

@@ -7,7 +7,6 @@ Beside it a bare Hypothesis test draws as many sets of cuts and hands them to th
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -162,8 +161,8 @@ class Clocks:
             yield
 
 
-def clocked(parser: Parser, options: Options) -> tuple[Report, dict[str, float]]:
-    """Run a campaign on the Boston stream; return its report, and the seconds by what they were spent on."""
+def clocked(parser: Parser, options: Options, stream: str = _STREAM) -> tuple[Report, dict[str, float]]:
+    """Run a campaign on a stream; return its report, and the seconds by what they were spent on."""
     clocks = Clocks()
     target = clocks.around("target", parser)
 
@@ -171,7 +170,7 @@ def clocked(parser: Parser, options: Options) -> tuple[Report, dict[str, float]]
         return target(chunks)
 
     with clocks.attached():
-        run = clocks.around("other", partial(fuzz, parse, _STREAM, options=options))
+        run = clocks.around("other", partial(fuzz, parse, stream, options=options))
         report: Report = run()
     return report, dict(clocks.seconds)
 
@@ -202,16 +201,20 @@ def bare(parser: Parser, body: bytes, examples: int) -> int:
 # -- the tables
 
 
-def tables(rounds: int, options: Options | None = None, drawn_bare: int = 2000) -> list[Table]:
+def tables(
+    rounds: int, options: Options | None = None, drawn_bare: int | None = None, stream: str = _STREAM
+) -> list[Table]:
     """Measure.
 
     Args:
         rounds: how often each campaign is run.
         options: of a campaign, in place of the usual ones.
-        drawn_bare: how many sets of cuts the bare loop draws in a round; as many as a campaign makes cases is dear.
+        drawn_bare: how many sets of cuts the bare loop draws; as many as the campaign makes cases where None.
+        stream: the name of the transcript.
     """
     subjects, missing = _subjects()
-    speed = Table("Cases a second on the Boston stream", ("check", "bare Hypothesis", "the parser alone"))
+    body = load(stream).body
+    speed = Table(f"Cases a second on {stream}", ("check", "bare Hypothesis", "the parser alone"))
     shares = Table("Where the time of a campaign goes, %", ("target", "hypothesis", "streamkit"))
     own = Table("What a delivery costs beside target and drawing, us", ("single cut", "drawn", "mutated", "all"))
     for table in (speed, shares, own):
@@ -219,16 +222,25 @@ def tables(rounds: int, options: Options | None = None, drawn_bare: int = 2000) 
     usual = {"": options or Options(), " with dialects and faults": options or Options(dialects=True, faults=True)}
     for name, parser in subjects.items():
         for what, chosen in usual.items():
-            _measure(name + what, parser, chosen, rounds, shares, own)
-        _compare(name, parser, usual[""], rounds, drawn_bare, speed)
+            _measure(name + what, partial(clocked, parser, chosen, stream), rounds, shares, own)
+        campaign = partial(fuzz, parser, stream, options=usual[""])
+        alone = partial(_alone, parser, body)
+        examples = campaign().cases if drawn_bare is None else drawn_bare
+        _compare(name, campaign, partial(bare, parser, body, examples), alone, rounds, speed)
     speed.notes.append(f"Hypothesis {hypothesis.__version__}, no database, the parser called with a set of cuts")
     shares.notes.append("the drawing is Hypothesis's engine and strategies; edits and verdicts are streamkit's")
     return [speed, shares, own]
 
 
-def _measure(name: str, parser: Parser, options: Options, rounds: int, shares: Table, own: Table) -> None:
+def _alone(parser: Parser, body: bytes) -> Any:
+    return parser(iter([body]))
+
+
+def _measure(
+    name: str, campaign: Callable[[], tuple[Report, dict[str, float]]], rounds: int, shares: Table, own: Table
+) -> None:
     """Add the rows of one campaign: medians of the rounds."""
-    found = [clocked(parser, options) for _ in range(rounds + 1)][1:]  # the first loads and learns a lot
+    found = [campaign() for _ in range(rounds + 1)][1:]  # the first loads and learns a lot
     report = found[0][0]
     seconds = {key: statistics.median(one.get(key, 0.0) for _, one in found) for key in ("target", "hypothesis", *_OWN)}
     ours = sum(seconds[key] for key in _OWN)
@@ -242,23 +254,13 @@ def _measure(name: str, parser: Parser, options: Options, rounds: int, shares: T
     own.rows[name] = [*each, 1e6 * ours / report.cases]
 
 
-def _compare(name: str, parser: Parser, options: Options, rounds: int, drawn_bare: int, speed: Table) -> None:
+def _compare(
+    name: str, campaign: Callable[[], Report], loop: Callable[[], int], alone: Callable[[], object], rounds: int,
+    speed: Table,
+) -> None:  # fmt: skip
     """Add the row of one parser: the campaign without clocks beside the bare loop and the parser alone."""
-    body = load(_STREAM).body
-    cases = fuzz(parser, _STREAM, options=options).cases
-    drawn_cases = bare(parser, body, drawn_bare)
-    seconds = interleaved(
-        {
-            "check": lambda: fuzz(parser, _STREAM, options=options),
-            "bare": lambda: bare(parser, body, drawn_bare),
-            "alone": lambda: parser(iter([body])),
-        },
-        rounds,
-    )
-    check, loop = cases / seconds["check"], drawn_cases / seconds["bare"]
-    speed.rows[name] = [check, loop, 1 / seconds["alone"]]
-    speed.ratios[f"{name}: check / bare Hypothesis"] = check / loop
-
-
-if __name__ == "__main__":
-    print(json.dumps([table.to_json() for table in tables(3)], indent=1))
+    cases, drawn_cases = campaign().cases, loop()
+    seconds = interleaved({"check": campaign, "bare": loop, "alone": alone}, rounds)
+    check, plain = cases / seconds["check"], drawn_cases / seconds["bare"]
+    speed.rows[name] = [check, plain, 1 / seconds["alone"]]
+    speed.ratios[f"{name}: check / bare Hypothesis"] = check / plain

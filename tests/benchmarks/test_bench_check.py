@@ -47,7 +47,7 @@ def test_the_openai_library_reads_what_our_reader_reads() -> None:
 
 
 def test_every_parser_has_a_row_in_every_table() -> None:
-    speed, shares, own = tables(1, FEW, 5)
+    speed, shares, own = tables(1, FEW, 5, "openai_chat/synthetic_reasoning_with_ids")
     names = list(speed.rows)
     assert names[:2] == ["streamkit's reader", "a loop of 40 lines"]
     for table in (shares, own):
