@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -31,6 +32,10 @@ def counting(made: list[int]) -> Mutation:
 
     entry = mutation("counting", Class.FAULT, Layer.DELTA, "drops events", right="raises", sources=["none"])
     return entry(edit)
+
+
+def last(held: Applied, step: Step) -> Edit:
+    return held.edits((step,))[-1]
 
 
 def told(make: Callable[[], Edit]) -> object:
@@ -103,4 +108,4 @@ def test_every_edit_is_the_one_that_the_steps_make_by_themselves() -> None:
     for one in mutations(dialect="openai_chat"):
         for numbers in held.variants(one, 3):
             step = Step(one, numbers)
-            assert told(lambda step=step: step.apply(stream())) == told(lambda step=step: held.edits((step,))[-1]), one
+            assert told(partial(step.apply, stream())) == told(partial(last, held, step)), one
