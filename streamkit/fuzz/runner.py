@@ -140,6 +140,7 @@ class Runner:
         self._loop: asyncio.Runner | None = None
         self._signals = False
         self._old_handler: Any = None
+        self._old_hook = sys.unraisablehook
         self._old_timer = (0.0, 0.0)
         self._entered = 0.0
 
@@ -160,6 +161,7 @@ class Runner:
             self._served, self._spoken = Served(self._framing, _APART).__enter__(), Spoken.of(None)
         self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         self._entered = time.monotonic()
+        self._old_hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         if self._signals:
             self._old_handler = signal.signal(signal.SIGALRM, self._on_alarm)
             self._old_timer = signal.setitimer(signal.ITIMER_REAL, 0)
@@ -169,6 +171,7 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close_loop()
+        sys.unraisablehook = self._old_hook
         if self._served is not None:
             self._served.__exit__(kind, error, trace)
         if self._signals:
@@ -178,6 +181,14 @@ class Runner:
             if left:  # somebody else's timer, such as a test timeout: it goes on as if we had not been there
                 left = max(0.001, left - (time.monotonic() - self._entered))
                 signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+    def _on_unraisable(self, found: Any) -> None:
+        """Pass over what nobody can catch while the target runs: that comes when the garbage collector comes.
+
+        It would be taken for what the target prints, and tell of it in one run and not in the next.
+        """
+        if sys.stderr is not self._sink:
+            self._old_hook(found)
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if not self._armed:
