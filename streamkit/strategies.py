@@ -9,6 +9,7 @@ bursts, chunk sizes or a yes or no per byte finds as much, and then gets stuck a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from streamkit.mutations.registry import Mutation
 
@@ -80,11 +81,15 @@ def _fragmentations(
     if last < first or max_cuts == 0:
         return st.just(Fragmentation.whole())
 
-    columns = [*([] if anywhere else _columns(body)), range(first, last + 1)]
+    where = None if anywhere else boundaries(body)
+    kinds = where.classes() if where is not None else []
 
     def offset(place: tuple[int, int]) -> int:
-        column = columns[place[0]]
-        return column[place[1] * len(column) // _SCALE]
+        number, along = place
+        column: Sequence[int] = range(first, last + 1)
+        if where is not None and number < len(kinds):
+            column = where.offsets(kinds[number])
+        return column[along * len(column) // _SCALE]
 
     def assemble(drawn: tuple[tuple[_Place, ...], tuple[list[tuple[int, _Place]], ...]]) -> Fragmentation:
         anchors = [offset(place) for place in drawn[0]]
@@ -95,17 +100,19 @@ def _fragmentations(
         cuts = sorted(found) if empty_chunks else sorted(set(found))
         return Fragmentation(tuple(cuts[:max_cuts]))
 
-    place = st.tuples(_index(len(columns)), _index(_SCALE))
-    element = st.tuples(_index(1 + _ANCHORS), place)  # at a place of its own, or before one of the anchors
+    return _drawn_places(len(kinds) + 1, max_cuts).map(assemble)
+
+
+@lru_cache(maxsize=64)  # the mixes of a campaign ask for the same few again and again
+def _drawn_places(
+    columns: int, most: int | None
+) -> st.SearchStrategy[tuple[tuple[_Place, ...], tuple[list[tuple[int, _Place]], ...]]]:
+    """Generate anchors, and lists of places in some columns, each of its own or before one of the anchors."""
+    place = st.tuples(_index(columns), _index(_SCALE))
+    element = st.tuples(_index(1 + _ANCHORS), place)
     # Two lists, because the lists that Hypothesis draws are short.
-    lists = st.tuples(*[st.lists(element, max_size=max_cuts)] * 2)
-    return st.tuples(st.tuples(*[place] * _ANCHORS), lists).map(assemble)
-
-
-def _columns(body: bytes) -> list[Sequence[int]]:
-    """Return the offsets of each boundary class that the body has."""
-    where = boundaries(body)
-    return [where.offsets(kind) for kind in where.classes()]
+    lists = st.tuples(*[st.lists(element, max_size=most)] * 2)
+    return st.tuples(st.tuples(*[place] * _ANCHORS), lists)
 
 
 def _index(size: int) -> st.SearchStrategy[int]:
@@ -217,7 +224,12 @@ def _applies(stream: Stream, steps: tuple[Step, ...]) -> bool:
 
 
 def mixes(
-    transcript: Transcript, usable: Sequence[Mutation], *, max_size: int = 4, empty_chunks: bool = False
+    transcript: Transcript,
+    usable: Sequence[Mutation],
+    *,
+    max_size: int = 4,
+    empty_chunks: bool = False,
+    body: Callable[[tuple[Step, ...]], bytes] | None = None,
 ) -> st.SearchStrategy[Case]:
     """Generate mixes of some mutations, with cuts: what a campaign draws when its systematic phases are done.
 
@@ -226,6 +238,7 @@ def mixes(
         usable: the mutations; one that has nothing to do in a mix makes Hypothesis draw another.
         max_size: the most mutations of one mix.
         empty_chunks: as for `fragmentations`.
+        body: returns the mutated body, or raises Inapplicable, where the caller keeps mutated bodies of its own.
 
     Returns:
         A strategy that shrinks towards one mutation, then as `fragmentations` does.
@@ -233,10 +246,10 @@ def mixes(
 
     def delivered(steps: tuple[Step, ...]) -> st.SearchStrategy[Case]:
         try:
-            body = mutated(transcript, steps).body
+            made = mutated(transcript, steps).body if body is None else body(steps)
         except Inapplicable:
             return st.nothing()
-        cuts = _fragmentations(body, 6, empty_chunks=empty_chunks, anywhere=len(body) > _LARGE)
+        cuts = _fragmentations(made, 6, empty_chunks=empty_chunks, anywhere=len(made) > _LARGE)
         return cuts.map(lambda fragmentation: Case(transcript, fragmentation, steps))
 
     return _steps(usable, 1, max_size).flatmap(delivered)

@@ -25,6 +25,7 @@ __all__ = ["LARGEST", "file_name", "inside", "read_file", "write_atomic", "write
 #: The largest file that is read, in bytes.
 LARGEST = 256 * 1024 * 1024
 
+_FIRST = 64 * 1024
 _UNFIT = re.compile(r"[^A-Za-z0-9._+=,@()\[\]-]+")
 _LONGEST_NAME = 120
 
@@ -42,7 +43,9 @@ def read_file(path: Path, *, limit: int = LARGEST) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(limit + 1)
+            raw = file.read(min(limit + 1, _FIRST))  # room for the whole limit costs more than most files
+            if len(raw) == _FIRST:
+                raw += file.read(limit + 1 - _FIRST)
     except OSError as error:
         raise CassetteFormatError(str(path), f"cannot be read: {error.strerror or error}") from error
     if len(raw) > limit:

@@ -54,6 +54,9 @@ CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Characters that YAML would fold, or refuses, within quotes.
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_MAPPING, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_TEXT, _INT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
+_DECIMAL = re.compile("0|[1-9][0-9]{0,18}")  # YAML has other ways to write whole numbers, and PyYAML reads them
 # An alias may stand for what holds aliases again; nothing honest holds this many values.
 _MOST_VALUES = 1_000_000
 
@@ -79,6 +82,34 @@ def _scalar(loader: Any, node: Any) -> Any:
     return loader.construct_scalar(node)
 
 
+# What follows reads what nearly every node of a cassette is, without PyYAML's detours: a loader needs most of its time
+# for them. Anything else is left to PyYAML.
+
+
+def _value(loader: Any, node: Any) -> Any:
+    is_text = node.tag == _TEXT and isinstance(node, yaml.ScalarNode)
+    return node.value if is_text else loader.construct_object(node, deep=True)
+
+
+def _mapping(loader: Any, node: Any) -> Any:
+    """Read a mapping with texts for keys."""
+    if isinstance(node, yaml.MappingNode) and all(key.tag == _TEXT for key, _ in node.value):
+        return {_value(loader, key): _value(loader, value) for key, value in node.value}
+    return loader.construct_yaml_map(node)
+
+
+def _sequence(loader: Any, node: Any) -> Any:
+    """Read a list; one of plain whole numbers, of which `chunks` holds one for each chunk, at once."""
+    if not isinstance(node, yaml.SequenceNode):
+        return loader.construct_yaml_seq(node)
+    texts = [part.value for part in node.value if part.tag == _INT and isinstance(part, yaml.ScalarNode)]
+    if texts and len(texts) == len(node.value) and all(map(_DECIMAL.fullmatch, texts)):
+        return list(map(int, texts))
+    return [_value(loader, part) for part in node.value]
+
+
+_Loader.add_constructor(_MAPPING, _mapping)
+_Loader.add_constructor(_SEQUENCE, _sequence)
 _Loader.add_constructor("tag:yaml.org,2002:python/str", _scalar)
 _Loader.add_constructor("tag:yaml.org,2002:python/unicode", _scalar)
 
@@ -129,7 +160,8 @@ def parse(raw: bytes, *, path: str = "(cassette)", name: str | None = None) -> C
     try:
         loader = _Loader(_as_yaml(raw))
         root = loader.get_single_node()
-        if root is not None and _values(root, {}) > _MOST_VALUES:
+        aliases = b"&" in raw and b"*" in raw  # there may be some
+        if root is not None and aliases and _values(root, {}) > _MOST_VALUES:
             raise CassetteFormatError(path, "aliases that stand for aliases: no cassette needs that", line=1)
         document = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
@@ -206,7 +238,10 @@ def _request(entry: dict[str, Any], place: tuple[str | int, ...], fault: _Faults
     elif isinstance(body, bytes):
         data = body
     else:
-        data = json.dumps(body, ensure_ascii=False).encode()
+        try:
+            data = json.dumps(body, ensure_ascii=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:  # a date, say, or a list of lists of lists
+            raise fault.at((*place, "body"), f"a text is expected, or JSON: {error}") from None
     return Request(entry["method"], entry["uri"], _headers(entry.get("headers"), (*place, "headers"), fault), data)
 
 

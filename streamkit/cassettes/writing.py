@@ -27,6 +27,7 @@ __all__ = ["dump", "joined"]
 
 _HEAD = b"version: 1\ninteractions:\n"
 _EMPTY = b"version: 1\ninteractions: []\n"
+_WIDTH = 1_000_000  # characters
 # YAML folds these line breaks, or takes them for a mark of the encoding, so they must be escaped in quotes.
 _KEPT = "\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
 _NOT_IN_BLOCK = re.compile(f"[^\n{_KEPT}]")
@@ -46,22 +47,33 @@ class _Dumper(yaml.SafeDumper):
     open_ended: bool
 
     def analyze_scalar(self, scalar: str) -> Any:
-        if "\n" not in scalar:
+        written = isinstance(scalar, _Written)
+        if "\n" not in scalar and not written:
             return super().analyze_scalar(scalar)
-        block = _NOT_IN_BLOCK.search(scalar) is None
+        block = not written and _NOT_IN_BLOCK.search(scalar) is None
         return ScalarAnalysis(
             scalar=scalar,
             empty=False,
-            multiline=True,
+            multiline=not written,
             allow_flow_plain=False,
-            allow_block_plain=False,
+            allow_block_plain=written,
             allow_single_quoted=False,
-            allow_double_quoted=True,
+            allow_double_quoted=not written,
             allow_block=block,
         )
 
+    def write_plain(self, text: str, split: bool = True) -> None:
+        if not isinstance(text, _Written):
+            super().write_plain(text, split)
+            return
+        self.stream.write(" " + text)
+        self.column += 1 + len(text)
+        self.whitespace = self.indention = False
+
     def write_literal(self, text: str) -> None:
         hints = self.determine_block_hints(text)
+        if text[:1] == "\t":  # without a hint, libyaml takes it for a part of the margin, and refuses it
+            hints = f"{self.best_indent}{hints}"
         self.write_indicator("|" + hints, True)
         self.open_ended = hints.endswith("+")
         self.write_line_break()
@@ -93,7 +105,13 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class _Flow(list[Any]):
-    """A list that is written on one line."""
+    """A list of whole numbers, or of such lists, that is written on one line."""
+
+
+class _Written(str):
+    """YAML that stands for itself."""
+
+    __slots__ = ()
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
@@ -103,6 +121,9 @@ def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 
 
 def _write_flow(dumper: yaml.SafeDumper, values: _Flow) -> yaml.Node:
+    text = str(list(values))  # as YAML writes it
+    if len(text) < _WIDTH // 2:  # so that no line must be broken
+        return yaml.ScalarNode("tag:yaml.org,2002:str", _Written(text))
     return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
 
 
@@ -129,7 +150,7 @@ def dump(cassette: Cassette) -> bytes:
     if cassette.metadata:
         document["metadata"] = cassette.metadata
     text = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=False
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
     )
     raw: bytes = text.encode("utf-8")
     again = parse(raw)

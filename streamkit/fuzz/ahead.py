@@ -52,9 +52,11 @@ class Ahead:
         """
         waiting: deque[_T] = deque()
         try:
+            if not self.many:
+                yield from items
+                return
             for item in items:
-                if self.many:
-                    self.hint(deliveries(item))
+                self.hint(deliveries(item))
                 waiting.append(item)
                 if len(waiting) > self.many:
                     yield waiting.popleft()

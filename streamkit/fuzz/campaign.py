@@ -95,7 +95,7 @@ def _begin(target: Target, options: Options | None) -> tuple[Report, Options]:
     options = options if options is not None else Options()
     report = Report(target.name, options.seed)
     if options.only and options.returns == "events":
-        from streamkit.fuzz.mutating import chosen
+        from streamkit.fuzz.chosen import chosen
 
         meant = {one.name for one in chosen(options)}
         for name in dict.fromkeys(options.only):

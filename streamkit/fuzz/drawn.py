@@ -69,6 +69,7 @@ def draw_failing_mix(
     *,
     hint: Callable[[tuple[Step, ...], Fragmentation], None],
     many: int,
+    body: Callable[[tuple[Step, ...]], bytes],
 ) -> int:
     """Draw mixes of mutations with cuts until one fails, and return how many were looked at.
 
@@ -81,6 +82,7 @@ def draw_failing_mix(
         tell: is told how many were looked at.
         hint: is told of each when it is drawn.
         many: as for `draw_failing`.
+        body: returns the mutated body.
     """
     from streamkit.strategies import mixes
 
@@ -90,7 +92,7 @@ def draw_failing_mix(
         lambda case: hint(case.steps, case.fragmentation),
         many,
     )
-    drawn.draw(mixes(transcript, usable, empty_chunks=options.empty_chunks), examples, options.seed)
+    drawn.draw(mixes(transcript, usable, empty_chunks=options.empty_chunks, body=body), examples, options.seed)
     return drawn.made
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit import dialects
 from streamkit.errors import StreamkitError
 from streamkit.fuzz.reading import expected_of
-from streamkit.mutations.registry import Class
+from streamkit.mutations.registry import Class, Inapplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,5 +70,8 @@ def keeps_the_promise(steps: tuple[Step, ...], edits: tuple[Edit, ...], referenc
     if reference.completion is None or kind_of(steps) is Class.FAULT:
         return False
     change = sensible(edits)
-    due = reference.completion if change is None else change(reference.completion)
+    try:
+        due = reference.completion if change is None else change(reference.completion)
+    except Inapplicable:
+        return False
     return expected_of(completion) == expected_of(due)

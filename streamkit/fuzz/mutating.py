@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from streamkit import dialects
 from streamkit.case import Case
 from streamkit.fuzz.ahead import Ahead
+from streamkit.fuzz.applied import Applied
+from streamkit.fuzz.chosen import FRAMING, chosen
 from streamkit.fuzz.drawn import draw_failing_mix
 from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sensible
 from streamkit.fuzz.failure import Failure
 from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
 from streamkit.fuzz.minimise import minimise
 from streamkit.fuzz.outcome import Outcome
-from streamkit.mutations.registry import Class, Inapplicable, Layer, Step, get, mutations
+from streamkit.mutations.registry import Class, Inapplicable, Step
 from streamkit.mutations.stream import Stream
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from streamkit.mutations.registry import Edit, Mutation
     from streamkit.transcript import Transcript
 
-__all__ = ["OUTCOMES", "Mutator", "chosen"]
+__all__ = ["OUTCOMES", "Mutator"]
 
 _VARIANTS = 12
 _PAIRS = 60
@@ -41,33 +43,8 @@ _MIXES = 60
 _MOST_HANGS = 24  # deliveries that may hang before the rest is given up
 _DRIPPED = 64 * 2**10  # bytes of a body that are also delivered one by one
 _BYTES = 24 * 2**20  # fed to the target in this part, of one transcript
-_FRAMING = (Layer.BYTES, Layer.FRAMING)
 #: What a mutation may lead to, from good to bad. An "error" is a typed one where a result was due.
 OUTCOMES = ("same", "typed error", "error", "crash", "hang", "silent difference")
-
-
-def chosen(options: Options) -> list[Mutation]:
-    """Return the mutations that a campaign applies.
-
-    Raises:
-        UsageError: `only` or `skip` names none.
-    """
-    for name in (*options.only, *options.skip):
-        get(name)
-    classes = [
-        Class.PRESERVING,
-        *([Class.DIALECT] if options.dialects else []),
-        *([Class.FAULT] if options.faults else []),
-    ]
-    if options.only:
-        classes = list(Class)
-    layers = None if options.returns == "message" else [str(layer) for layer in _FRAMING]
-    return [
-        one
-        for one in mutations(classes=classes, layers=layers)
-        if (not options.only or one.name in options.only) and one.name not in options.skip
-        if options.returns == "message" or not (one.shows or one.kind is Class.FAULT)
-    ]
 
 
 class Mutator:
@@ -103,6 +80,7 @@ class Mutator:
         self.tell = tell
         self.ahead = ahead or Ahead(None)
         self.stream = Stream.of(transcript, dialect.name if dialect is not None else None)
+        self.made = Applied(self.stream)
         self.way: Callable[[bytes], Fragmentation] = Fragmentation.per_event
         self.failed: set[str] = set()
         self.applied: dict[str, int] = {}
@@ -114,7 +92,6 @@ class Mutator:
         self.hung = False
         self.hangs = self.unsteady = 0
         self.seen: Wrong | None = None  # the last verdict that something is wrong
-        self._edited: tuple[tuple[Step, ...], tuple[Edit, ...]] | None = None
 
     @property
     def gave_up(self) -> bool:
@@ -132,15 +109,7 @@ class Mutator:
 
     def edits(self, steps: tuple[Step, ...]) -> tuple[Edit, ...]:
         """Return what the mutations do, one after the other; raises Inapplicable."""
-        if self._edited is not None and self._edited[0] == steps:  # the same stream is delivered in several ways
-            return self._edited[1]
-        stream, found = self.stream, []
-        for step in steps:
-            edit = step.apply(stream)
-            found.append(edit)
-            stream = edit.stream
-        self._edited = steps, tuple(found)
-        return tuple(found)
+        return self.made.edits(steps)
 
     def wrong(self, steps: tuple[Step, ...], fragmentation: Fragmentation | None = None) -> Wrong | None:
         """Deliver a mutated stream and judge the outcome; None also where a mutation has nothing to do."""
@@ -157,7 +126,11 @@ class Mutator:
         self.hung = outcome.hung
         self.hangs += outcome.hung
         expected, also = sensible(edits), other_sensible(edits)
-        verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+        try:
+            verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+        except Inapplicable:  # each knows what to expect, and of all together nobody does
+            self.delivering = None
+            return None
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
             if cuts != plain:
@@ -210,7 +183,7 @@ class Mutator:
         """Return the mutations of the campaign that know this stream."""
         asked = chosen(self.options)
         if self.stream.dialect is None:  # what nobody knows is reframed, and nothing in it is touched
-            return [one for one in asked if one.layer in _FRAMING and one.kind is Class.PRESERVING and not one.dialects]
+            return [one for one in asked if one.layer in FRAMING and one.kind is Class.PRESERVING and not one.dialects]
         return [one for one in asked if not one.dialects or self.stream.dialect in one.dialects]
 
     def search(self) -> Iterator[Failure]:
@@ -242,7 +215,7 @@ class Mutator:
         steps = [
             (one, step)
             for one in usable
-            for step in (None, *(Step(one, numbers) for numbers in one.variants(self.stream, variants)))
+            for step in (None, *(Step(one, numbers) for numbers in self.made.variants(one, variants)))
         ]
         with closing(self.ahead.over(steps, lambda each: self._single_deliveries(each[1]))) as coming:
             for one, step in coming:
@@ -334,8 +307,9 @@ class Mutator:
             tell = partial(self._tell_mixes, most)
             options = replace(self.options, seed=seed)
             most -= draw_failing_mix(
-                self.transcript, usable, most, options, fails, tell, hint=hint, many=self.ahead.many
-            )
+                self.transcript, usable, most, options, fails, tell,
+                hint=hint, many=self.ahead.many, body=self.made.body,
+            )  # fmt: skip
             self.ahead.forget()
             if not found:
                 return

@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["NAN", "Opaque", "Record", "differences", "jsonable", "normalise", "opaque_parts", "scrub", "with_texts"]
@@ -101,50 +102,113 @@ class _NaN:
 
 NAN = _NaN()
 _PLAIN = (str, int, bool, type(None), bytes)
+_QUICKLY = frozenset(_PLAIN)
+_SHALLOW = 16
 
 
-def normalise(value: Any, _depth: int = 0, _inside: frozenset[int] = frozenset()) -> Any:
+class _Unusual(Exception):  # noqa: N818 - a signal within this module
+    """A value is no plain data, or deep, or inside itself."""
+
+
+def normalise(value: Any) -> Any:
     """Return the normal form of a result; see the module's docstring."""
+    try:
+        return _copied(value, _SHALLOW)
+    except (_Unusual, TypeError):  # a class of classes may have made its classes unhashable
+        return _normal(value, 0, frozenset())
+
+
+def _copied(value: Any, depth: int) -> Any:
+    """Return the normal form of plain data, which most results are; `_Unusual` where there is anything else in it."""
+    kind = type(value)
+    if kind in _QUICKLY:
+        return value
+    if depth:
+        if kind is dict:
+            return {key: item if type(item) in _QUICKLY else _copied(item, depth - 1) for key, item in value.items()}
+        if kind is list or kind is tuple:
+            return [item if type(item) in _QUICKLY else _copied(item, depth - 1) for item in value]
+        if kind is float:
+            return NAN if math.isnan(value) else value
+        names = _names(kind)  # type: ignore[arg-type]  # mypy takes a class for no Hashable
+        if names is not None and value.__class__ is kind and (names or hasattr(value, "__dict__")):
+            fields = {name: getattr(value, name, None) for name in names} if names else _model(value)
+            return Record(kind.__name__, _copied(fields, depth - 1))
+    raise _Unusual
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Return what `_fields` looks at in all objects of a plain class: the fields of a dataclass.
+
+    Returns:
+        The names; none at all for a model of pydantic 2; None for any other class, and for a dataclass without fields.
+    """
+    if issubclass(kind, (Enum, str, int, float, bytes, bytearray)):
+        return None
+    if hasattr(kind, "model_fields"):
+        return ()
+    if hasattr(kind, "__fields__"):  # pydantic 1
+        return None
+    if not dataclasses.is_dataclass(kind):
+        return None
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare)
+    return names or None
+
+
+def _model(value: Any) -> dict[str, Any]:
+    """Return the fields of a model of pydantic 2, and what else it holds."""
+    return {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
+
+
+def _normal(value: Any, depth: int, inside: frozenset[int]) -> Any:
+    """Return the normal form of anything.
+
+    Args:
+        value: what is looked at.
+        depth: how deep it stands.
+        inside: the identities of what it stands in.
+    """
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is float:
         return NAN if math.isnan(value) else value
-    if id(value) in _inside or _depth > _MAX_DEPTH:
+    if id(value) in inside or depth > _MAX_DEPTH:
         return Opaque(f"<a {kind.__name__} inside itself, or very deep>")
-    inside = _inside | {id(value)}
-    depth = _depth + 1
+    inside |= {id(value)}
+    depth += 1
     if kind is dict:
-        return {key: normalise(item, depth, inside) for key, item in value.items()}
+        return {key: _normal(item, depth, inside) for key, item in value.items()}
     if kind is list or kind is tuple:
-        return [normalise(item, depth, inside) for item in value]
+        return [_normal(item, depth, inside) for item in value]
     return _special(value, depth, inside)
 
 
 def _special(value: Any, depth: int, inside: frozenset[int]) -> Any:  # noqa: PLR0911 - one return a kind of value
     kind = type(value)
     if isinstance(value, Enum):
-        return normalise(value.value, depth, inside)
+        return _normal(value.value, depth, inside)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool | int | float):
-        return normalise(float(value) if isinstance(value, float) else int(value), depth, inside)
+        return _normal(float(value) if isinstance(value, float) else int(value), depth, inside)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     fields = _fields(value)
     if fields is not None:
-        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in fields.items()})
+        return Record(kind.__name__, {name: _normal(item, depth, inside) for name, item in fields.items()})
     if isinstance(value, Mapping):
-        return {key: normalise(item, depth, inside) for key, item in value.items()}
+        return {key: _normal(item, depth, inside) for key, item in value.items()}
     if isinstance(value, Set):
-        return sorted((normalise(item, depth, inside) for item in value), key=repr)
+        return sorted((_normal(item, depth, inside) for item in value), key=repr)
     if isinstance(value, Sequence):
-        return [normalise(item, depth, inside) for item in value]
+        return [_normal(item, depth, inside) for item in value]
     if isinstance(value, BaseException):
-        return Record(kind.__name__, {"args": normalise(list(value.args), depth, inside)})
+        return Record(kind.__name__, {"args": _normal(list(value.args), depth, inside)})
     state = _state(value)
     if state:
-        return Record(kind.__name__, {name: normalise(item, depth, inside) for name, item in state.items()})
+        return Record(kind.__name__, {name: _normal(item, depth, inside) for name, item in state.items()})
     if any("__eq__" in base.__dict__ for base in kind.__mro__[:-1]):
         return _ByEquality(value)
     plain = all("__repr__" not in base.__dict__ for base in kind.__mro__[:-1])
@@ -155,8 +219,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
     """Return the declared fields of a value that declares some, else None."""
     kind = type(value)
     if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):  # pydantic 2
-        extra = getattr(value, "__pydantic_extra__", None)
-        return {**vars(value), **(extra or {})}
+        return _model(value)
     if hasattr(kind, "__fields__") and hasattr(value, "dict"):  # pydantic 1
         return dict(vars(value))
     if dataclasses.is_dataclass(value):

@@ -54,7 +54,7 @@ class Outcome:
 
         An error's text is not compared: it may well tell how far the chunks had come.
         """
-        if self.returned and other.returned:
+        if not (self.error or other.error or self.hung or other.hung):
             return bool(self.value == other.value)
         return self.error == other.error and self.hung == other.hung and self.returned == other.returned
 

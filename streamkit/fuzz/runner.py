@@ -7,6 +7,7 @@ where there is no such signal, the target runs in a thread that is given up at t
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without the wrapper's search for a member
 import asyncio
 import contextlib
 import ctypes
@@ -139,6 +140,7 @@ class Runner:
         self._loop: asyncio.Runner | None = None
         self._signals = False
         self._old_handler: Any = None
+        self._old_hook = sys.unraisablehook
         self._old_timer = (0.0, 0.0)
         self._entered = 0.0
 
@@ -159,6 +161,7 @@ class Runner:
             self._served, self._spoken = Served(self._framing, _APART).__enter__(), Spoken.of(None)
         self._signals = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         self._entered = time.monotonic()
+        self._old_hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         if self._signals:
             self._old_handler = signal.signal(signal.SIGALRM, self._on_alarm)
             self._old_timer = signal.setitimer(signal.ITIMER_REAL, 0)
@@ -168,6 +171,7 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close_loop()
+        sys.unraisablehook = self._old_hook
         if self._served is not None:
             self._served.__exit__(kind, error, trace)
         if self._signals:
@@ -177,6 +181,14 @@ class Runner:
             if left:  # somebody else's timer, such as a test timeout: it goes on as if we had not been there
                 left = max(0.001, left - (time.monotonic() - self._entered))
                 signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+    def _on_unraisable(self, found: Any) -> None:
+        """Pass over what nobody can catch while the target runs: that comes when the garbage collector comes.
+
+        It would be taken for what the target prints, and tell of it in one run and not in the next.
+        """
+        if sys.stderr is not self._sink:
+            self._old_hook(found)
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if not self._armed:
@@ -235,7 +247,7 @@ class Runner:
         return self._run_here(argument, limit) if self._signals else self._run_in_thread(argument, limit)
 
     def _run_here(self, argument: Any, limit: float) -> Outcome:
-        if signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
+        if _signal.getsignal(signal.SIGALRM) != self._on_alarm:  # the target set an alarm of its own
             signal.signal(signal.SIGALRM, self._on_alarm)
         try:
             self._alarms = 0
@@ -316,13 +328,13 @@ class Runner:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/streamkit/fuzz/" not in frame.filename.replace("\\", "/")]
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [place for place in places if "/streamkit/fuzz/" not in place[0].replace("\\", "/")]
     if not own:
         return ""
     # The last line of the target's own code says more than the line of a library that it called.
-    frame = next((frame for frame in reversed(own) if not frame.filename.startswith(_LIBRARIES)), own[-1])
-    return f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno}"
+    file, line = next((place for place in reversed(own) if not place[0].startswith(_LIBRARIES)), own[-1])
+    return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
 
 
 def in_own_thread(work: Callable[[], _T]) -> _T:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from streamkit import dialects
 from streamkit.cassettes import bundled, load
 from streamkit.errors import StreamkitError, UsageError
-from streamkit.fuzz.mutating import chosen
+from streamkit.fuzz.chosen import chosen
 from streamkit.fuzz.report import Options, Progress
 from streamkit.matrix.cells import Part
 from streamkit.matrix.rows import Row

@@ -77,32 +77,13 @@ class Chat:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.payloads: dict[int, Json] = {}
-        self.end = len(stream.events)
-        self.done = False
+        numbers, self.end, self.done, self.completion = stream.once(_taken)
+        self.payloads: dict[int, Json] = {number: stream.events[number].payload for number in numbers}
         self._touched: set[int] = set()
         self._dropped: set[int] = set()
         self._before: dict[int, list[Json]] = {}
         self._after: dict[int, list[Json]] = {}
         self._cut: int | None = None
-        accumulator = Accumulator()
-        for number, event in enumerate(stream.events):
-            if event.data is None or not event.data.strip():
-                continue
-            if event.done:
-                self.done = True
-            try:
-                accumulator.feed(ServerSentEvent(event.name or "message", event.data, lossy=_lossy(event)))
-            except DialectError:
-                self.end = number
-                break
-            if self.done:
-                self.end = number
-                break
-            payload = event.payload
-            if not (payload.get("choices") is None and "object" not in payload and "usage" not in payload):
-                self.payloads[number] = payload
-        self.completion: Completion = accumulator.completion()
 
     # -- what is there
 
@@ -324,6 +305,28 @@ class Chat:
         except (ValueError, RecursionError):
             raise Inapplicable("a payload holds what JSON cannot write again") from None
         return text
+
+
+def _taken(stream: Stream) -> tuple[list[int], int, bool, Completion]:
+    """Return the events whose payloads speak of the answer, the end, whether that is `[DONE]`, and the completion."""
+    numbers, end, done = [], len(stream.events), False
+    accumulator = Accumulator()
+    for number, event in enumerate(stream.events):
+        if event.data is None or not event.data.strip():
+            continue
+        done = done or event.done
+        try:
+            accumulator.feed(ServerSentEvent(event.name or "message", event.data, lossy=_lossy(event)))
+        except DialectError:
+            end = number
+            break
+        if done:
+            end = number
+            break
+        payload = event.payload
+        if not (payload.get("choices") is None and "object" not in payload and "usage" not in payload):
+            numbers.append(number)
+    return numbers, end, done, accumulator.completion()
 
 
 def _lossy(event: Event) -> bool:

@@ -28,6 +28,18 @@ def is_over(stream: Stream, count: int) -> bool:
         Inapplicable: no dialect is known that could say; or the reader refuses the events for another reason than that
             more must come, as it may after another mutation: then nobody can say where the answer ends.
     """
+    said = stream.once(_said)
+    if count not in said:
+        said[count] = _is_over(stream, count)
+    return said[count]
+
+
+def _said(stream: Stream) -> dict[int, bool]:
+    """Return an empty record of what `is_over` said of a stream, by the number of events: many mutations ask."""
+    return {}
+
+
+def _is_over(stream: Stream, count: int) -> bool:
     try:
         dialect = dialects.get(stream.dialect) if stream.dialect else dialects.detect(stream.transcript)
     except UsageError:

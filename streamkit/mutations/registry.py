@@ -39,6 +39,7 @@ __all__ = [
     "get",
     "mutation",
     "mutations",
+    "spread",
 ]
 
 #: The framings by lines, and those in which an event is a JSON text.
@@ -76,13 +77,17 @@ class Layer(StrEnum):
 class Choose:
     """Gives a mutation its choices from small numbers.
 
+    Args:
+        numbers: the choices.
+        taken: gets how many ways each choice had, in order; a list of its own where None.
+
     Attributes:
-        taken: how many ways each choice had, in order.
+        taken: that list.
     """
 
-    def __init__(self, numbers: Sequence[int] = ()) -> None:
+    def __init__(self, numbers: Sequence[int] = (), taken: list[int] | None = None) -> None:
         self._numbers = tuple(numbers)
-        self.taken: list[int] = []
+        self.taken: list[int] = [] if taken is None else taken
 
     def __call__(self, ways: int) -> int:
         """Return a number from 0, below `ways`; 0 where no number is left."""
@@ -145,12 +150,20 @@ class Mutation:
     shows: bool = False
     wires: tuple[str, ...] = LINES
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # steps are looked up often, and no two entries share a name
+
     def knows(self, stream: Stream) -> bool:
         """Say whether it knows the dialect of a stream or, where it knows all of them, its framing."""
         return stream.dialect in self.dialects if self.dialects else stream.manner.wire in self.wires
 
-    def apply(self, stream: Stream, numbers: Sequence[int] = ()) -> Edit:
+    def apply(self, stream: Stream, numbers: Sequence[int] = (), ways: list[int] | None = None) -> Edit:
         """Return the edit for these choices.
+
+        Args:
+            stream: what is edited.
+            numbers: the choices.
+            ways: where given, gets how many ways each choice had, also where there is nothing to do.
 
         Raises:
             Inapplicable: there is nothing to do, or it would change nothing.
@@ -159,8 +172,9 @@ class Mutation:
             if self.dialects:
                 raise Inapplicable(f"it knows {', '.join(self.dialects)}, and this is {stream.dialect or 'unknown'}")
             raise Inapplicable(f"it knows no framing by {stream.manner.wire}")
+        choose = Choose(numbers, ways)
         try:
-            edit = self.edit(stream, Choose(numbers))
+            edit = self.edit(stream, choose)
         except RecursionError:
             raise Inapplicable("its JSON is nested too deep") from None
         if edit.stream.body() == stream.body():
@@ -168,9 +182,7 @@ class Mutation:
         return edit
 
     def variants(self, stream: Stream, most: int = 8) -> Iterator[tuple[int, ...]]:
-        """Yield choices that make different edits: the first, then each choice by itself, evenly spread.
-
-        An earlier choice is given more of them than a later one: it is what is done, and the later ones where.
+        """Yield choices that make different edits; see `spread`.
 
         Args:
             stream: what is edited.
@@ -178,18 +190,30 @@ class Mutation:
         """
         if most < 1 or not self.knows(stream):
             return
-        choose = Choose()
-        with suppress(Inapplicable, RecursionError):
-            self.edit(stream, choose)
-        yield ()
-        left = most - 1
-        places = [place for place, ways in enumerate(choose.taken) if ways > 1]
-        for done, place in enumerate(places):
-            others = choose.taken[place] - 1
-            count = min(others, left, max(1, left - (len(places) - done - 1)))
-            for number in range(count):
-                yield (*(0,) * place, 1 + number * (others - 1) // max(1, count - 1))
-            left -= count
+        ways: list[int] = []
+        with suppress(Inapplicable):
+            self.apply(stream, (), ways)
+        yield from spread(ways, most)
+
+
+def spread(ways: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
+    """Yield choices that make different edits: the first, then each choice by itself, evenly spread.
+
+    An earlier choice is given more of them than a later one: it is what is done, and the later ones where.
+
+    Args:
+        ways: how many ways each choice has.
+        most: the most to yield, at least 1.
+    """
+    yield ()
+    left = most - 1
+    places = [place for place, many in enumerate(ways) if many > 1]
+    for done, place in enumerate(places):
+        others = ways[place] - 1
+        count = min(others, left, max(1, left - (len(places) - done - 1)))
+        for number in range(count):
+            yield (*(0,) * place, 1 + number * (others - 1) // max(1, count - 1))
+        left -= count
 
 
 @dataclass(frozen=True)

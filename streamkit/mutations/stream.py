@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.wire.boundaries import event_ends
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from streamkit.transcript import Transcript
 
 __all__ = ["Event", "Manner", "Stream", "message_event", "replace_body"]
+
+T = TypeVar("T")
 
 _DONE = "[DONE]"
 _HALF = re.compile("[\ud800-\udfff]")  # json.dumps leaves them as they are, and they are no UTF-8
@@ -146,8 +149,30 @@ class Stream:
 
     def body(self) -> bytes:
         """Return the bytes."""
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         between = self.manner.line_end if self.manner.wire == "jsonarray" else b""
         return self.head + between.join(map(self.write, self.events)) + self.tail
+
+    def once(self, make: Callable[[Stream], T]) -> T:
+        """Return what a function makes of this stream; it is called the first time only.
+
+        Many mutations are tried on one stream, and each would read it anew.
+
+        Args:
+            make: takes the stream. What it returns is shared by all who ask.
+        """
+        made = self._made
+        if make not in made:
+            made[make] = make(self)
+        found: T = made[make]
+        return found
+
+    @cached_property
+    def _made(self) -> dict[Any, Any]:
+        return {}
 
     def reread(self, body: bytes) -> Stream:
         """Return the stream that other bytes are, as an edit of this one's transcript."""

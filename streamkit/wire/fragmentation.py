@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Fragmentation"]
 
 _PART = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
+_WHOLE_NUMBERS = frozenset([int])  # and no bool
 _MOST_CUTS = 50_000_000  # of one range: more than any body that is tested
 
 
@@ -47,12 +48,12 @@ class Fragmentation:
             cuts = tuple(self.cuts)
         except TypeError:
             raise UsageError(f"cuts are a list of offsets, not {self.cuts!r}: write Fragmentation.at(5)") from None
-        wrong = next((cut for cut in cuts if type(cut) is not int), None)
-        if wrong is not None:
+        if not _WHOLE_NUMBERS.issuperset(map(type, cuts)):
+            wrong = next(cut for cut in cuts if type(cut) is not int)
             raise UsageError(f"cuts are whole numbers, and {wrong!r} is none")
         if cuts and cuts[0] < 0:
             raise UsageError(f"cut {cuts[0]} is before the body")
-        if any(a > b for a, b in pairwise(cuts)):
+        if len(cuts) > 1 and list(cuts) != sorted(cuts):
             raise UsageError("cuts must ascend; Fragmentation.at(...) takes them in any order")
         object.__setattr__(self, "cuts", cuts)
 

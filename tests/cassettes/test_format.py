@@ -60,6 +60,33 @@ def test_any_body_and_its_chunks_survive_the_file(body: bytes, data: st.DataObje
     assert transcript == written(transcript)
 
 
+@pytest.mark.parametrize("body", [b"\t\n", b"\ta\nb", b"\n\ta\n", b"\t \t\n\n"])
+def test_a_body_that_begins_with_a_tab_survives_the_file(body: bytes) -> None:
+    assert body == written(Transcript(body)).body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[00, 010, 0x1f]", "[1_000, -7, +3]", "[190:20:30, 2]", "['1', 2, !!int '3']", "[[0, 12], [3, 00], []]",
+        "{1: 2, yes: no, ~: 2020-01-01}", "{a: b, a: c, =: d}", "{<<: {a: 1}, b: &x [1, 2], c: *x}", "!!set {a, b}",
+        "!!str {=: b}", "!!binary aGk=", "[a, 1.5, true, '']",
+    ],
+)  # fmt: skip
+def test_values_are_read_as_yaml_says_whatever_their_notation(text: str) -> None:
+    raw = f"version: 1\ninteractions: []\nmetadata: {{held: {text}}}\n"
+    assert {"held": yaml.safe_load(text)} == parse(raw.encode()).metadata
+
+
+@pytest.mark.parametrize("text", ["!!seq a", "!!seq {a: b}", "!!map [a]", "!!map a", "!!int [1]", "{[a]: [b]}"])
+def test_a_value_that_is_not_what_its_tag_says_is_a_fault_of_the_file(text: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(text)
+    raw = f"version: 1\ninteractions: []\nmetadata: {{held: {text}}}\n"
+    with pytest.raises(CassetteFormatError):
+        parse(raw.encode())
+
+
 def test_an_event_stream_is_written_as_a_block_that_reads_as_events() -> None:
     text = dump(Cassette((Interaction(REQUEST, Transcript(b"data: a\n\ndata: \xc3\xa9\n\n")),))).decode()
     assert "string: |+\n        data: a\n\n        data: é\n" in text

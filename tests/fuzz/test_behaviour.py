@@ -116,6 +116,23 @@ def test_a_timer_that_somebody_else_set_goes_on_afterwards() -> None:
         signal.signal(signal.SIGALRM, old)
 
 
+def test_what_a_destructor_raises_is_nothing_that_the_target_prints() -> None:
+    """When objects go is the garbage collector's business, and a report must be the same each time."""
+
+    class Bad:
+        def __del__(self) -> None:
+            raise ValueError("too late")
+
+    def leaves_it(chunks: Iterable[bytes]) -> int:
+        Bad()
+        return len(b"".join(chunks))
+
+    before = sys.unraisablehook
+    report = fuzz(leaves_it, SHORT)
+    assert ([], []) == (report.findings, report.notes)
+    assert before is sys.unraisablehook
+
+
 def test_what_a_target_prints_is_kept_out_and_mentioned(capfd: pytest.CaptureFixture[str]) -> None:
     def prints(chunks: Iterable[bytes]) -> int:
         print("hello")

@@ -16,7 +16,8 @@ from streamkit.fuzz.judge import Judge
 from streamkit.fuzz.mutating import Mutator
 from streamkit.fuzz.oracles import reference_of
 from streamkit.fuzz.outcome import Outcome
-from streamkit.mutations.registry import Class, Step, get
+from streamkit.mutations.registry import Choose, Class, Edit, Inapplicable, Layer, Step, get, mutation
+from streamkit.mutations.stream import Stream
 from streamkit.wire.sse import SSEDecoder
 
 BOSTON = "openai_chat/boston_weather"
@@ -178,6 +179,26 @@ def test_a_mix_that_our_own_reader_does_not_vouch_for_is_not_held_against_a_targ
     doubled = Step(get("duplicate_tail"))
     wrong = replace(doubled.mutation, kind=Class.PRESERVING, edit=get("cut_in_arguments").edit)
     assert not vouched(Step(get("comments")), Step(wrong))
+
+
+def test_a_mix_of_which_nobody_can_say_what_to_expect_is_passed_over() -> None:
+    def refuse(completion: Any) -> Any:
+        raise Inapplicable("its calls are not to be executed")
+
+    def edit(stream: Stream, choose: Choose) -> Edit:
+        return Edit(stream.replaced(1), "an event left out", expected=refuse)
+
+    doubtful = mutation("doubtful", Class.DIALECT, Layer.DELTA, "says more", right="-", sources=["none"])(edit)
+    steps = (Step(get("comments")), Step(doubtful))
+    transcript = streamkit.load(BOSTON)
+    reference = reference_of(transcript)
+    value = parsed([transcript.body])
+    judge = Judge(Outcome(value=value), transcript.body, reference, True)
+    changed = Outcome(value={"content": "else", "tool_calls": []})
+    mutator = Mutator(transcript, judge, lambda *_: changed, Options(), lambda *_: None, steady=True)
+    assert mutator.wrong(steps) is None
+    assert mutator.stuck() is None
+    assert not keeps_the_promise(steps, mutator.edits(steps), reference)
 
 
 def test_what_leaks_on_a_mutated_stream_is_reported_as_state_and_not_as_a_mutation_s_doing() -> None:

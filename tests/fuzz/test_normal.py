@@ -113,6 +113,25 @@ def test_a_result_that_holds_itself_is_no_endless_loop() -> None:
     assert [1, "<a list inside itself, or very deep>"] == normalise(value)
 
 
+@pytest.mark.parametrize("depth", [3, 15, 16, 17, 60])
+@pytest.mark.parametrize(
+    "inner", [Data("a", 3), Model.model_validate({"text": "a", "more": [1]}), float("nan"), Slots("a"), {"a": (1, 2)}]
+)
+def test_what_stands_deep_in_a_result_is_looked_at_as_what_stands_high(inner: Any, depth: int) -> None:
+    result, expected = inner, normalise(inner)
+    for _ in range(depth):
+        result, expected = [{"in": (result,)}], [{"in": [expected]}]
+    found = normalise(result)
+    assert expected == found
+    assert repr(expected) == repr(found)  # the classes of records too
+
+
+def test_a_dataclass_that_holds_itself_is_no_endless_loop() -> None:
+    data = Data("a")
+    data.text = data  # type: ignore[assignment]  # as a parser may do it
+    assert Record("Data", {"text": "<a Data inside itself, or very deep>"}) == normalise(data)
+
+
 def test_a_memory_address_is_no_difference() -> None:
     class Odd:
         __slots__ = ()

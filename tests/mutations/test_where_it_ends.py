@@ -26,3 +26,16 @@ def test_a_stream_that_is_cut_off_is_not_over() -> None:
     stream = Stream.of(whole, "anthropic_messages")
     assert not is_over(stream, 3)
     assert is_over(stream, len(stream.events))
+
+
+def test_what_is_made_of_a_stream_once_is_made_of_another_stream_anew() -> None:
+    made = []
+
+    def count(stream: Stream) -> int:
+        made.append(len(stream.events))
+        return len(stream.events)
+
+    stream = Stream.of(streamkit.load("anthropic_messages/synthetic_text_and_call"), "anthropic_messages")
+    assert [len(stream.events)] * 2 == [stream.once(count), stream.once(count)]
+    assert len(stream.events) - 1 == stream.replaced(0).once(count)
+    assert [len(stream.events), len(stream.events) - 1] == made
