@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent
 from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
-from streamkit.wire.sse_lines import CR, CRLF_ENDS, LF, LF_ENDS, Ends, LineDecoder
+from streamkit.wire.sse_lines import CR, LF, LF_ENDS, Ends, LineDecoder, ends_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
 _SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
-_MAX_KINDS = 100
+_MAX_KINDS = 100  # event types that are known, and bytes of one
 _LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
 
 
@@ -83,8 +83,8 @@ class SSEDecoder(LineDecoder):
                 self._tail.append(data)
                 return []
             chunk = data
-            if self._in_value:
-                ends = CRLF_ENDS if CR in data else LF_ENDS
+            if self._in_value and (len(data) > _SHORT or not self._event):
+                ends = LF_ENDS if CR not in data else ends_of(data)
                 parts = data.split(ends.named if self._event else ends.plain)
                 if len(parts) > 1:
                     return self._blocks(parts, ends, offsets)
@@ -126,7 +126,7 @@ class SSEDecoder(LineDecoder):
 
     def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
-        ends = CRLF_ENDS if CR in chunk else LF_ENDS
+        ends = ends_of(chunk)
         end = chunk.find(ends.blank) if len(chunk) > _SHORT else -1
         begins = end + ends.size
         if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
@@ -145,7 +145,7 @@ class SSEDecoder(LineDecoder):
         one has an event line, else what follows `ends.plain`; the last of them is not finished.
         """
         events: list[ServerSentEvent] = []
-        tail, named, crlf = self._tail, self._event, ends.crlf
+        tail, named, careful = self._tail, self._event, ends.careful
         value = parts[0]
         if tail:
             value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
@@ -153,7 +153,7 @@ class SSEDecoder(LineDecoder):
             self._tail_size = self._counted = 0
         self._in_value = False
         try:
-            if LF in value or (crlf and CR in value):
+            if LF in value or (careful and CR in value):
                 raise _OddError
             text = value.decode()
         except ValueError:
@@ -187,7 +187,7 @@ class SSEDecoder(LineDecoder):
 
     def _begin(self, value: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take the beginning of a block, from the value of its data line on."""
-        if LF in value or (ends.crlf and CR in value):
+        if LF in value or (ends.careful and CR in value):
             self._take_lines(b"data: " + value, ends, events, offsets)
         else:
             self._in_value = True
@@ -198,11 +198,11 @@ class SSEDecoder(LineDecoder):
     ) -> None:
         """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
         rest = parts.pop()
-        crlf, around = ends.crlf, ends.around
+        careful, around = ends.careful, ends.around
         number, offset, last_id = self._line, self._offset, self.last_event_id
         for part in parts:
             try:
-                if LF in part or (crlf and CR in part):
+                if LF in part or (careful and CR in part):
                     raise _OddError
                 text = part.decode()
             except ValueError:
@@ -230,13 +230,13 @@ class SSEDecoder(LineDecoder):
     ) -> None:
         """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
         rest = parts.pop()
-        crlf, joint, around = ends.crlf, ends.joint, ends.around + 1
+        careful, joint, around = ends.careful, ends.joint, ends.around + 1
         number, offset, last_id = self._line, self._offset, self.last_event_id
         kinds = self._kinds
         for part in parts:
             try:
                 name, found, value = part.partition(joint)
-                if not found or LF in value or (crlf and CR in value):
+                if not found or LF in value or (careful and CR in value):
                     raise _OddError
                 kind = kinds.get(name) or self._kind(name)
                 text = value.decode()
@@ -260,7 +260,7 @@ class SSEDecoder(LineDecoder):
         self._line, self._offset = number, offset
         name, found, value = rest.partition(joint)
         try:
-            if not found or LF in value or (crlf and CR in value):
+            if not found or LF in value or (careful and CR in value):
                 raise _OddError
             kind = kinds.get(name) or self._kind(name)
         except ValueError:
@@ -308,7 +308,7 @@ class SSEDecoder(LineDecoder):
         if not name or LF in name or CR in name:
             raise _OddError
         kind = name.decode()
-        if len(self._kinds) < _MAX_KINDS:
+        if len(self._kinds) < _MAX_KINDS and len(name) <= _MAX_KINDS:
             self._kinds[name] = kind
         return kind
 
