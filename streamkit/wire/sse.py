@@ -1,21 +1,19 @@
 r"""Server-sent events, byte for byte as the WHATWG HTML standard has them (section 9.2, "Server-sent events").
 
-Strategy. The rules are in `_lines`, which takes one line after the other; everything else is a way around it for what
-most streams hold, and leaves the decoder in exactly the state that it would have left.
+Strategy. `sse_lines` holds the rules, and takes any bytes line by line. What is here is a way around it for what most
+streams hold, and leaves the decoder in exactly the state that it would have left: an event is handed out by the very
+`feed` that completes its blank line, whatever the chunking.
 
-- A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the standard
-  (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once when its
-  line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its line at
-  once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by the very
-  `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be part of
-  a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
-- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`).
-- A block of one data line, or of an event line and a data line, is read as a whole (`_block`).
-- Many blocks of one data line each are found by one `bytes.split` on what stands between two data: a blank line and
-  the next field name (`_blocks`). A part that still holds a line end is something else, and goes to `_block`.
+- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`, in `feed`).
+- Blocks that are one data line each are all found by one `bytes.split` on what stands between two values: a blank line
+  and "data: " (`_plain_blocks`). Blocks of an event line and a data line are split where "event: " follows a blank line
+  (`_named_blocks`). A part that holds another line end, or is no UTF-8, is something else, and is taken by itself.
+- Where a chunk ends in the value of a data line that begins its block or follows an event line, the value is kept
+  without its "data: " (`_in_value`), so that the next chunk can be split in the same way (`_blocks`).
+- An event is made without the constructor of its class: see `Draft`.
 
-Both of the latter want one line end throughout, LF or CRLF, and data that are UTF-8: all else goes to `_lines`. So do
-streams with a limit where they come near it.
+Line ends may be LF or CRLF there; a chunk that has both is split by the one that comes first, and the parts with the
+other are taken by themselves. Streams with a limit are taken line by line where they come near it.
 
 Oddities never raise: the standard says to ignore them. They are kept as `SSEDecoder.diagnostics`. Only the byte limit
 raises.
@@ -181,17 +179,12 @@ class SSEDecoder(LineDecoder):
         elif len(parts) > 2:
             del parts[0]
             self._plain_blocks(parts, ends, events, offsets)
-        else:
-            self._begin(parts[1], ends, events, offsets)
-        return events
-
-    def _begin(self, value: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take the beginning of a block, from the value of its data line on."""
-        if LF in value or (ends.careful and CR in value):
-            self._take_lines(b"data: " + value, ends, events, offsets)
+        elif LF in parts[1] or (careful and CR in parts[1]):
+            self._take_lines(b"data: " + parts[1], ends, events, offsets)
         else:
             self._in_value = True
-            self._tail.append(value)
+            self._tail.append(parts[1])
+        return events
 
     def _plain_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
@@ -223,7 +216,11 @@ class SSEDecoder(LineDecoder):
             number += 2
             offset += len(part) + around
         self._line, self._offset = number, offset
-        self._begin(rest, ends, events, offsets)
+        if LF in rest or (careful and CR in rest):
+            self._take_lines(b"data: " + rest, ends, events, offsets)
+        else:
+            self._in_value = True
+            self._tail.append(rest)
 
     def _named_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None

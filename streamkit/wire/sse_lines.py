@@ -139,16 +139,18 @@ class LineDecoder:
         All texts are in one string: a pickle tells one string twice from two equal ones, so with several of them it
         would depend on who shares what. Of an event over the limit it does not matter how much of it came.
         """
-        texts = [self.last_event_id, self._event]
+        texts = f"{self.last_event_id}\n{self._event}"
         if self._data is not None:
-            texts += [self._data, *self._more]
+            texts = "\n".join([texts, self._data, *self._more])
         tail = b"".join(self._tail) if self._tail else self._start
         if self._in_value:
             tail = b"data: " + tail
         sizes, skip_lf = (self._line, self._block_size, self._block_bytes), self._skip_lf
         if self._overrun:
             sizes, skip_lf, tail = (0, 0, 0), False, b""
-        notes = "\n".join([f"{note.kind}\t{note.line}\t{note.detail}" for note in self.diagnostics])
+        notes = ""
+        if self.diagnostics:
+            notes = "\n".join([f"{note.kind}\t{note.line}\t{note.detail}" for note in self.diagnostics])
         return (
             self._overrun | self._closed << 1 | self._started << 2 | skip_lf << 3 | self._lossy << 4,
             self._limit,
@@ -158,7 +160,7 @@ class LineDecoder:
             self._block_retry,
             self.discarded,
             self.diagnostics_dropped,
-            "\n".join(texts),
+            texts,
             tail,
             notes,
         )
