@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 from zlib import crc32
 
 from streamkit.errors import LimitError, MessageError, UsageError
@@ -188,6 +188,23 @@ class EventStreamDecoder:
             self._closed = True
             self.discarded = self._size
         return []
+
+    def copy(self) -> Self:
+        """Return a decoder that goes on from here by itself."""
+        other = object.__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return all that decides what comes next, the same for the same bytes so far."""
+        pieces, total = (b"".join(self._pieces), self._total) if self.error is None else (b"", 0)
+        return self.error, self.discarded, self._limit, self._closed, self._offset, total, pieces
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.error, self.discarded, self._limit, self._closed, self._offset, self._total, pieces = state
+        self._pieces = [pieces] if pieces else []
+        self._size = len(pieces)
+        self._headers = {}
 
     def _take(self, buffer: bytes, messages: list[Message], offsets: list[int] | None) -> None:
         """Take whole messages from the front of the buffer, and keep the rest of it."""

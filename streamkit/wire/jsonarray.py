@@ -11,7 +11,7 @@ A fault of the array raises PayloadError, after the elements before it were hand
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from streamkit.errors import LimitError, PayloadError, UsageError
 from streamkit.wire.event import as_bytes
@@ -119,6 +119,23 @@ class JSONArrayDecoder:
         self._closed = True
         self.discarded = self._size + len(self._bom)
         return []
+
+    def copy(self) -> Self:
+        """Return a decoder that goes on from here by itself."""
+        other = object.__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all that decides what comes next, the same for the same bytes so far."""
+        state = {**vars(self), "_pieces": b"".join(self._pieces)}
+        if self._fault is not None:  # what came of the array after it does not matter
+            state.update(vars(JSONArrayDecoder()), _pieces=b"", elements=self.elements, ended=self.ended)
+            state.update(_fault=self._fault, _limit=self._limit)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _pieces=[state["_pieces"]] if state["_pieces"] else [])
 
     def _strip_bom(self, chunk: bytes) -> bytes:
         chunk = self._bom + chunk

@@ -10,7 +10,7 @@ Nothing here looks into a line: which are JSON, and what they say, is not known 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from streamkit.errors import LimitError, UsageError
 from streamkit.wire.event import as_bytes
@@ -132,6 +132,23 @@ class NDJSONDecoder:
             if offsets is not None:
                 offsets.append(self._offset)
         return found
+
+    def copy(self) -> Self:
+        """Return a decoder that goes on from here by itself."""
+        other = object.__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return all that decides what comes next, the same for the same bytes so far."""
+        tail = b"" if self._overrun else b"".join(self._tail)
+        counts = (self.lines, self.unterminated, self._limit, self._offset)
+        return (*counts, self._first, self._overrun, self._closed, tail)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.lines, self.unterminated, self._limit, self._offset, self._first, self._overrun, self._closed, tail = state
+        self._tail = [tail] if tail else []
+        self._tail_size = len(tail)
 
     def _line(self, line: bytes, found: list[bytes]) -> None:
         if self._first:

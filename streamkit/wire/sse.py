@@ -1,21 +1,19 @@
 r"""Server-sent events, byte for byte as the WHATWG HTML standard has them (section 9.2, "Server-sent events").
 
-Strategy. The rules are in `_lines`, which takes one line after the other; everything else is a way around it for what
-most streams hold, and leaves the decoder in exactly the state that it would have left.
+Strategy. `sse_lines` holds the rules, and takes any bytes line by line. What is here is a way around it for what most
+streams hold, and leaves the decoder in exactly the state that it would have left: an event is handed out by the very
+`feed` that completes its blank line, whatever the chunking.
 
-- A chunk is cut into lines with `bytes.splitlines`, which for bytes knows exactly the three line ends of the standard
-  (LF, CR, CRLF) and no others. Only the unfinished last line is kept, as a list of pieces that is joined once when its
-  line end comes: joining earlier would make a long line quadratic in the number of its chunks. A CR ends its line at
-  once; the LF that may follow it, perhaps in the next chunk, is swallowed then. So an event is handed out by the very
-  `feed` that completes its blank line, whatever the chunking. Bytes are decoded per line: a line end cannot be part of
-  a UTF-8 sequence, so the replacement characters are those of decoding the whole stream.
-- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`).
-- A block of one data line, or of an event line and a data line, is read as a whole (`_block`).
-- Many blocks of one data line each are found by one `bytes.split` on what stands between two data: a blank line and
-  the next field name (`_blocks`). A part that still holds a line end is something else, and goes to `_block`.
+- A chunk without a line end is one more piece of the unfinished line, and nothing else (`_quick`, in `feed`).
+- Blocks that are one data line each are all found by one `bytes.split` on what stands between two values: a blank line
+  and "data: " (`_plain_blocks`). Blocks of an event line and a data line are split where "event: " follows a blank line
+  (`_named_blocks`). A part that holds another line end, or is no UTF-8, is something else, and is taken by itself.
+- Where a chunk ends in the value of a data line that begins its block or follows an event line, the value is kept
+  without its "data: " (`_in_value`), so that the next chunk can be split in the same way (`_blocks`).
+- An event is made without the constructor of its class: see `Draft`.
 
-Both of the latter want one line end throughout, LF or CRLF, and data that are UTF-8: all else goes to `_lines`. So do
-streams with a limit where they come near it.
+Line ends may be LF or CRLF there; a chunk that has both is split by the one that comes first, and the parts with the
+other are taken by themselves. Streams with a limit are taken line by line where they come near it.
 
 Oddities never raise: the standard says to ignore them. They are kept as `SSEDecoder.diagnostics`. Only the byte limit
 raises.
@@ -27,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from streamkit.wire.event import BOM, Diagnostic, Draft, ServerSentEvent
 from streamkit.wire.sse_encoder import Framing, SSEEncoder, encode
-from streamkit.wire.sse_lines import CR, CRLF_ENDS, LF, LF_ENDS, Ends, LineDecoder
+from streamkit.wire.sse_lines import CR, LF, LF_ENDS, Ends, LineDecoder, ends_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
 _SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
-_MAX_KINDS = 100
+_MAX_KINDS = 100  # event types that are known, and bytes of one
 _LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
 
 
@@ -83,8 +81,8 @@ class SSEDecoder(LineDecoder):
                 self._tail.append(data)
                 return []
             chunk = data
-            if self._in_value:
-                ends = CRLF_ENDS if CR in data else LF_ENDS
+            if self._in_value and (len(data) > _SHORT or not self._event):
+                ends = LF_ENDS if CR not in data else ends_of(data)
                 parts = data.split(ends.named if self._event else ends.plain)
                 if len(parts) > 1:
                     return self._blocks(parts, ends, offsets)
@@ -126,7 +124,7 @@ class SSEDecoder(LineDecoder):
 
     def _take(self, chunk: bytes, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take a chunk: up to its first blank line by lines, what follows by blocks where they look alike."""
-        ends = CRLF_ENDS if CR in chunk else LF_ENDS
+        ends = ends_of(chunk)
         end = chunk.find(ends.blank) if len(chunk) > _SHORT else -1
         begins = end + ends.size
         if end < 0 or not chunk.startswith((b"data: ", b"event: "), begins):
@@ -145,7 +143,7 @@ class SSEDecoder(LineDecoder):
         one has an event line, else what follows `ends.plain`; the last of them is not finished.
         """
         events: list[ServerSentEvent] = []
-        tail, named, crlf = self._tail, self._event, ends.crlf
+        tail, named, careful = self._tail, self._event, ends.careful
         value = parts[0]
         if tail:
             value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
@@ -153,7 +151,7 @@ class SSEDecoder(LineDecoder):
             self._tail_size = self._counted = 0
         self._in_value = False
         try:
-            if LF in value or (crlf and CR in value):
+            if LF in value or (careful and CR in value):
                 raise _OddError
             text = value.decode()
         except ValueError:
@@ -181,28 +179,23 @@ class SSEDecoder(LineDecoder):
         elif len(parts) > 2:
             del parts[0]
             self._plain_blocks(parts, ends, events, offsets)
-        else:
-            self._begin(parts[1], ends, events, offsets)
-        return events
-
-    def _begin(self, value: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
-        """Take the beginning of a block, from the value of its data line on."""
-        if LF in value or (ends.crlf and CR in value):
-            self._take_lines(b"data: " + value, ends, events, offsets)
+        elif LF in parts[1] or (careful and CR in parts[1]):
+            self._take_lines(b"data: " + parts[1], ends, events, offsets)
         else:
             self._in_value = True
-            self._tail.append(value)
+            self._tail.append(parts[1])
+        return events
 
     def _plain_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
     ) -> None:
         """Take blocks from the start of one, each a data line: the parts are what follows "data: " in each."""
         rest = parts.pop()
-        crlf, around = ends.crlf, ends.around
+        careful, around = ends.careful, ends.around
         number, offset, last_id = self._line, self._offset, self.last_event_id
         for part in parts:
             try:
-                if LF in part or (crlf and CR in part):
+                if LF in part or (careful and CR in part):
                     raise _OddError
                 text = part.decode()
             except ValueError:
@@ -223,20 +216,24 @@ class SSEDecoder(LineDecoder):
             number += 2
             offset += len(part) + around
         self._line, self._offset = number, offset
-        self._begin(rest, ends, events, offsets)
+        if LF in rest or (careful and CR in rest):
+            self._take_lines(b"data: " + rest, ends, events, offsets)
+        else:
+            self._in_value = True
+            self._tail.append(rest)
 
     def _named_blocks(
         self, parts: list[bytes], ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None
     ) -> None:
         """Take blocks from the start of one, each an event line and a data line: what follows "event: " in each."""
         rest = parts.pop()
-        crlf, joint, around = ends.crlf, ends.joint, ends.around + 1
+        careful, joint, around = ends.careful, ends.joint, ends.around + 1
         number, offset, last_id = self._line, self._offset, self.last_event_id
         kinds = self._kinds
         for part in parts:
             try:
                 name, found, value = part.partition(joint)
-                if not found or LF in value or (crlf and CR in value):
+                if not found or LF in value or (careful and CR in value):
                     raise _OddError
                 kind = kinds.get(name) or self._kind(name)
                 text = value.decode()
@@ -260,7 +257,7 @@ class SSEDecoder(LineDecoder):
         self._line, self._offset = number, offset
         name, found, value = rest.partition(joint)
         try:
-            if not found or LF in value or (crlf and CR in value):
+            if not found or LF in value or (careful and CR in value):
                 raise _OddError
             kind = kinds.get(name) or self._kind(name)
         except ValueError:
@@ -308,7 +305,7 @@ class SSEDecoder(LineDecoder):
         if not name or LF in name or CR in name:
             raise _OddError
         kind = name.decode()
-        if len(self._kinds) < _MAX_KINDS:
+        if len(self._kinds) < _MAX_KINDS and len(name) <= _MAX_KINDS:
             self._kinds[name] = kind
         return kind
 

@@ -21,7 +21,7 @@ from streamkit.wire.event import BOM, Diagnostic, ServerSentEvent, as_bytes, mad
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["CR", "CRLF_ENDS", "LF", "LF_ENDS", "Ends", "LineDecoder"]
+__all__ = ["CR", "LF", "LF_ENDS", "Ends", "LineDecoder", "ends_of"]
 
 _MAX_DIAGNOSTICS = 1000
 LF, CR, _COLON = b"\n\r:"
@@ -39,24 +39,24 @@ class Ends:
     joint: bytes  # between that name and the value of a data line
     size: int  # of `blank`
     around: int  # size of `plain`: of what belongs to a data line and its blank line, but for the value
-    crlf: bool
+    careful: bool  # there may be other ends between them
 
 
-def _ends(line: bytes) -> Ends:
+def _ends(line: bytes, *, careful: bool) -> Ends:
     blank = line + line
-    return Ends(
-        line,
-        blank,
-        blank + b"data: ",
-        blank + b"event: ",
-        line + b"data: ",
-        len(blank),
-        len(blank) + 6,
-        line == b"\r\n",
-    )
+    joint = line + b"data: "
+    return Ends(line, blank, blank + b"data: ", blank + b"event: ", joint, len(blank), len(blank) + 6, careful)
 
 
-LF_ENDS, CRLF_ENDS = _ends(b"\n"), _ends(b"\r\n")
+LF_ENDS, _LF_MOSTLY = _ends(b"\n", careful=False), _ends(b"\n", careful=True)
+_CRLF_MOSTLY = _ends(b"\r\n", careful=True)
+
+
+def ends_of(chunk: bytes) -> Ends:
+    """Return how the lines of a chunk end. It is a guess, from the first of them, but where there is no CR at all."""
+    if CR not in chunk:
+        return LF_ENDS
+    return _CRLF_MOSTLY if chunk.find(b"\n") == chunk.find(b"\r") + 1 else _LF_MOSTLY
 
 
 class LineDecoder:
@@ -137,32 +137,37 @@ class LineDecoder:
         """Return all that decides what comes next, the same for the same bytes so far.
 
         All texts are in one string: a pickle tells one string twice from two equal ones, so with several of them it
-        would depend on who shares what.
+        would depend on who shares what. Of an event over the limit it does not matter how much of it came.
         """
-        texts = [self.last_event_id, self._event]
+        texts = f"{self.last_event_id}\n{self._event}"
         if self._data is not None:
-            texts += [self._data, *self._more]
+            texts = "\n".join([texts, self._data, *self._more])
         tail = b"".join(self._tail) if self._tail else self._start
-        notes = "\n".join([f"{note.kind}\t{note.line}\t{note.detail}" for note in self.diagnostics])
+        if self._in_value:
+            tail = b"data: " + tail
+        sizes, skip_lf = (self._line, self._block_size, self._block_bytes), self._skip_lf
+        if self._overrun:
+            sizes, skip_lf, tail = (0, 0, 0), False, b""
+        notes = ""
+        if self.diagnostics:
+            notes = "\n".join([f"{note.kind}\t{note.line}\t{note.detail}" for note in self.diagnostics])
         return (
-            self._overrun | self._closed << 1 | self._started << 2 | self._skip_lf << 3 | self._lossy << 4,
+            self._overrun | self._closed << 1 | self._started << 2 | skip_lf << 3 | self._lossy << 4,
             self._limit,
-            self._line,
             self._offset,
-            self._block_size,
-            self._block_bytes,
+            *sizes,
             self.retry,
             self._block_retry,
             self.discarded,
             self.diagnostics_dropped,
-            "\n".join(texts),
-            b"data: " + tail if self._in_value else tail,
+            texts,
+            tail,
             notes,
         )
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         LineDecoder.__init__(self)
-        flags, self._limit, self._line, self._offset, self._block_size, self._block_bytes = state[:6]
+        flags, self._limit, self._offset, self._line, self._block_size, self._block_bytes = state[:6]
         self.retry, self._block_retry, self.discarded, self.diagnostics_dropped, text, tail, notes = state[6:]
         self._overrun, self._closed, self._started, self._skip_lf, self._lossy = (
             bool(flags >> bit & 1) for bit in range(5)
@@ -219,7 +224,7 @@ class LineDecoder:
     def _take_lines(self, chunk: bytes, ends: Ends, events: list[ServerSentEvent], offsets: list[int] | None) -> None:
         """Take any bytes, all lines at once where they end alike."""
         lines = chunk.split(ends.line)
-        if ends.crlf:
+        if ends.careful:
             kept = b"".join(lines)
             if LF in kept or CR in kept:
                 self._take_mixed(chunk, events, offsets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 def fed(*chunks: bytes, limit: int | None = None) -> SSEDecoder:
     decoder = SSEDecoder(max_event_bytes=limit)
-    for chunk in chunks:
-        decoder.feed(chunk)
+    with suppress(LimitError):
+        for chunk in chunks:
+            decoder.feed(chunk)
+        decoder.feed(b"")
     return decoder
 
 
@@ -41,7 +44,7 @@ COPIES: list[Callable[[SSEDecoder], SSEDecoder]] = [SSEDecoder.copy, copy.copy, 
 
 
 @settings(deadline=None, max_examples=400)
-@given(SOUP, CUTS, CUTS, st.none() | st.integers(500, 1000))
+@given(SOUP, CUTS, CUTS, st.none() | st.integers(1, 1000))
 @example(b"foo: 1\nid: 1\nevent: 1\ndata: 1\ndata: \xff\nretry: 1\ndata: 1", [7, 9], [20, 22, 24], None)
 @example(b"event: e\ndata: x\n\nevent: e\ndata: y", [5], [22], None)
 def test_pickle_is_the_same_for_the_same_bytes_however_they_came(
