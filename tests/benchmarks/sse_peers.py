@@ -99,21 +99,6 @@ def _google_genai() -> Decode:
     return lambda chunks: response({}, response_stream=Chunks(chunks))._iter_response_stream()
 
 
-def _cohere() -> Decode:
-    module = importlib.import_module("cohere.core.http_sse._api")
-
-    class Chunks:
-        headers = {"content-type": "text/event-stream"}  # noqa: RUF012
-
-        def __init__(self, chunks: Iterable[bytes]) -> None:
-            self.chunks = chunks
-
-        def iter_bytes(self) -> Iterator[bytes]:
-            return iter(self.chunks)
-
-    return lambda chunks: module.EventSource(Chunks(chunks)).iter_sse()
-
-
 #: By the name of its distribution, how the decoder of a peer is found.
 PEERS: dict[str, Callable[[], Decode]] = {
     "openai": lambda: _iter_bytes("openai._streaming"),
@@ -123,7 +108,6 @@ PEERS: dict[str, Callable[[], Decode]] = {
     "anthropic": lambda: _iter_bytes("anthropic._streaming"),
     "groq": lambda: _iter_bytes("groq._streaming"),
     "google-genai": _google_genai,
-    "cohere": _cohere,
 }
 
 
