@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BOM", "Diagnostic", "Framing", "SSEDecoder", "SSEEncoder", "ServerSentEvent", "decode", "encode"]
 
+_PLAIN = LF_ENDS.plain
 _SHORT = 64  # bytes of a chunk of which it is not worth while to look for blocks that look alike
 _MAX_KINDS = 100  # event types that are known, and bytes of one
 _LONG = 65536  # bytes of a chunk that are taken at once, to stay in the processor's caches
@@ -77,9 +78,16 @@ class SSEDecoder(LineDecoder):
             UsageError: the decoder is closed.
         """
         if self._quick and type(data) is bytes:
-            if LF not in data and CR not in data:
-                self._tail.append(data)
-                return []
+            if CR not in data:
+                if LF not in data:
+                    self._tail.append(data)
+                    return []
+                if self._in_value and not self._block_bytes:
+                    parts = data.split(_PLAIN)
+                    if len(parts) == 2 and LF not in parts[1] and LF not in parts[0]:
+                        return self._one(parts[0], parts[1], offsets)
+                    if len(parts) > 1:
+                        return self._blocks(parts, LF_ENDS, offsets)
             chunk = data
             if self._in_value and (len(data) > _SHORT or not self._event):
                 ends = LF_ENDS if CR not in data else ends_of(data)
@@ -135,6 +143,31 @@ class SSEDecoder(LineDecoder):
             self._plain_blocks(chunk[begins + 6 :].split(ends.plain), ends, events, offsets)
         else:
             self._named_blocks(chunk[begins + 7 :].split(ends.named), ends, events, offsets)
+
+    def _one(self, value: bytes, rest: bytes, offsets: list[int] | None) -> list[ServerSentEvent]:
+        """Take the end of a block that is one data line, and the beginning of another: what most chunks hold."""
+        tail = self._tail
+        if tail:
+            value = tail[0] + value if len(tail) == 1 else b"".join([*tail, value])
+        try:
+            text = value.decode()
+        except ValueError:
+            self._tail = [value]
+            return self._blocks([b"", rest], LF_ENDS, offsets)
+        draft = Draft()
+        draft.event = "message"
+        draft.data = text
+        draft.id = self.last_event_id
+        draft.retry = None
+        draft.lossy = False
+        draft.__class__ = ServerSentEvent
+        if offsets is not None:
+            offsets.append(self._offset)
+        self._line += 2
+        self._offset += len(value) + 8
+        self._tail = [rest]
+        self._tail_size = self._counted = 0
+        return [draft]  # type: ignore[list-item]
 
     def _blocks(self, parts: list[bytes], ends: Ends, offsets: list[int] | None) -> list[ServerSentEvent]:
         """Take the end of a block whose last line is a data line, and blocks that look like it; return the events.

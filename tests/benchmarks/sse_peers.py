@@ -60,6 +60,22 @@ def _iter_bytes(module: str) -> Decode:
 
 
 def _httpx_sse() -> Decode:
+    """Its public class, over a response of httpx that takes its bytes from no network."""
+    httpx, source = importlib.import_module("httpx"), importlib.import_module("httpx_sse").EventSource
+    head = {"content-type": "text/event-stream"}
+
+    class Chunks(httpx.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, chunks: Iterable[bytes]) -> None:
+            self.chunks = chunks
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(self.chunks)
+
+    return lambda chunks: source(httpx.Response(200, headers=head, stream=Chunks(chunks))).iter_sse()
+
+
+def _httpx_sse_alone() -> Decode:
+    """Its internal classes, which a user of it cannot reach without its response."""
     from httpx_sse._decoders import SSEDecoder as Events
     from httpx_sse._decoders import SSELineDecoder as Lines
 
@@ -103,6 +119,7 @@ def _google_genai() -> Decode:
 PEERS: dict[str, Callable[[], Decode]] = {
     "openai": lambda: _iter_bytes("openai._streaming"),
     "httpx-sse": _httpx_sse,
+    "httpx-sse (decoder alone)": _httpx_sse_alone,
     "httpx2": _httpx2,
     "sseclient-py": _sseclient,
     "anthropic": lambda: _iter_bytes("anthropic._streaming"),
@@ -126,7 +143,8 @@ def installed() -> tuple[dict[str, Decode], list[str]]:
     notes = []
     for name, find in PEERS.items():
         try:
-            found[f"{name} {version(name)}"] = find()
+            distribution, _, how = name.partition(" ")
+            found[" ".join(filter(None, (distribution, version(distribution), how)))] = find()
         except (PackageNotFoundError, ImportError, AttributeError) as missing:
             notes.append(f"{name} is not measured: {missing}")
     return found, notes
