@@ -25,14 +25,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion
-from streamkit.dialects.anthropic_blocks import Block, says_more
+from streamkit.dialects.anthropic_blocks import Block, outline, says_more
+from streamkit.dialects.envelope import PATIENCE
+from streamkit.dialects.event_accumulator import EventAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.payloads import event_object, list_at, misplaced, optional, required, short, string_at, wrong
-from streamkit.dialects.reader import EventAccumulator
 from streamkit.dialects.text import pair_surrogates, repaired, shown
 from streamkit.errors import PayloadError, ProviderError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamkit.wire.sse import ServerSentEvent
 
 __all__ = ["Accumulator", "stop_problem"]
@@ -51,12 +54,15 @@ class Accumulator(EventAccumulator):
         done: message_stop came; whatever follows it is ignored.
     """
 
+    _patience = PATIENCE
+    _outline = staticmethod(outline)
+
     def __init__(self) -> None:
         super().__init__()
         self._message: dict[str, Any] | None = None  # of message_start
         self._blocks: list[Block] = []  # in order of arrival
         self._latest: dict[int, Block] = {}  # by index
-        self._call_ids: set[str] = set()
+        self._call_ids: dict[str, None] = {}  # in a set, the order would be no one's
         self._usage: dict[str, Any] | None = None
         self._stop_reason: str | None = None
         self._extra: dict[str, Any] = {}
@@ -168,7 +174,7 @@ class Accumulator(EventAccumulator):
         if block.type == "tool_use" and block.id is not None:
             if block.id in self._call_ids:
                 raise wrong(f"tool call {block.id!r} came twice", holder, None if "content" in holder else "id")
-            self._call_ids.add(block.id)
+            self._call_ids[block.id] = None
         self._blocks.append(block)
         self._latest[block.index] = block
 
@@ -196,6 +202,12 @@ class Accumulator(EventAccumulator):
     def _take_event_fields(block: Block, payload: dict[str, Any]) -> None:
         if not payload.keys() <= _KNOWN_EVENT:
             block.noted({k: v for k, v in payload.items() if k not in _KNOWN_EVENT and v is not None})
+
+    def _bind(self, plan: tuple[int, str]) -> Callable[[str], object] | None:
+        index, kind = plan
+        if self._message is None or self._stop_reason is not None or index not in self._latest:
+            return None
+        return self._latest[index].adder(kind)
 
     def completion(self) -> Completion:
         """Return what there is so far. Of a stream that broke, or has not ended, nothing is ended."""

@@ -14,13 +14,17 @@ Source: the API's "Streaming messages" and "Tool use" pages, and recorded stream
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall, argument_problem
+from streamkit.dialects.envelope import PADDING, TEXT, Hole, Outline
 from streamkit.dialects.payloads import misplaced, optional, string_at, wrong
 from streamkit.dialects.text import Text, repaired, shown
 
-__all__ = ["Block", "says_more"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Block", "outline", "says_more"]
 
 # Deltas of text: the field that holds it, and the types of block that it belongs to.
 _TEXTS: dict[str, tuple[str, set[str]]] = {
@@ -30,6 +34,7 @@ _TEXTS: dict[str, tuple[str, set[str]]] = {
 }
 # Text for one of these that is not its own is an error; a block that is not among them may take anything.
 _KNOWN_BLOCKS = {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use"}
+_PADDING = ("p", "obfuscation")
 _EMPTY: tuple[object, ...] = (None, "", {})
 _PLAIN_ORDER = {"thinking": 0, "text": 1, "tool_use": 2}
 
@@ -109,6 +114,13 @@ class Block:
             if key not in ("type", name) and value is not None:
                 self._delta[key] = repaired(value)
 
+    def adder(self, kind: str) -> Callable[[str], None] | None:
+        """Return what appends the texts of deltas of a type; None where they do not belong here, or are the first."""
+        name, owners = _TEXTS[kind]
+        if self.closed or (self.type in _KNOWN_BLOCKS and self.type not in owners) or name not in self._texts:
+            return None
+        return self._texts[name].adder()
+
     def noted(self, fields: dict[str, Any]) -> None:
         """Keep other fields of an event about this block."""
         self._event.update(repaired(fields))
@@ -177,6 +189,21 @@ class Block:
             problem = empty_trouble
         identity = rest.pop("id", None) or None
         return ToolCall(identity, name, arguments, "function", self.index, problem, rest)
+
+
+def outline(payload: dict[str, Any]) -> Outline | None:
+    """Return what the delta of a text means; None for what holds anything else. See `envelope`."""
+    index, delta = payload.get("index"), payload.get("delta")
+    if payload.get("type") != "content_block_delta" or type(index) is not int or not isinstance(delta, dict):
+        return None
+    kind = delta.get("type")
+    if not isinstance(kind, str) or kind not in _TEXTS or not payload.keys() <= {"type", "index", "delta", *_PADDING}:
+        return None
+    name = _TEXTS[kind][0]
+    if delta.keys() != {"type", name} or not isinstance(delta[name], str):
+        return None
+    padding = [Hole((key,), PADDING) for key in _PADDING if isinstance(payload.get(key), str)]
+    return Outline((index, kind), (Hole(("delta", name), TEXT), *padding))
 
 
 def _differ(arguments: str, sent: Any) -> bool:

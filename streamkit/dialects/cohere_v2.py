@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from streamkit.completion import Choice, Completion
 from streamkit.dialects.cohere_v2_parts import Calls, Contents
 from streamkit.dialects.detection import HEAD, asked
+from streamkit.dialects.event_accumulator import EventAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.payloads import object_at, optional, required, wrong
-from streamkit.dialects.reader import EventAccumulator, EventReader
+from streamkit.dialects.reader import EventReader
 from streamkit.dialects.text import Text, repaired
 from streamkit.errors import ProviderError
 from streamkit.wire.sse import SSEDecoder

@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Choice, Completion, FunctionCall, argument_problem
 from streamkit.dialects.detection import asked, first_payloads, says_nothing
+from streamkit.dialects.envelope import PATIENCE
+from streamkit.dialects.openai_chat_envelope import outline
 from streamkit.dialects.openai_choices import NOISE, ChoicesAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_tool_calls import ToolCalls, without_placeholder
 from streamkit.dialects.payloads import misplaced, objects_at, required, wrong
 from streamkit.dialects.reader import EventReader
+from streamkit.dialects.state import duplicate, duplicate_fields
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamkit.dialects.layout import Layout
+    from streamkit.dialects.openai_chat_envelope import Plan
     from streamkit.errors import ProviderError
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
@@ -32,6 +38,7 @@ __all__ = ["Accumulator", "OpenAIChat", "Reader"]
 
 # Where providers put the reasoning, best first: the same text may come under two of these names.
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+_SOURCES = (*_REASONING, "parts", "details")
 # An answer with one of these finish reasons was cut off: the length limits, filters and failures of several providers.
 _CUT_OFF = {
     "length", "max_tokens", "model_length", "content_filter", "error", "abort", "aborted", "cancelled",
@@ -84,6 +91,9 @@ class Reader(EventReader):
 class Accumulator(ChoicesAccumulator):
     """Fold of chat completion payloads into a Completion."""
 
+    _patience = PATIENCE
+    _outline = staticmethod(outline)
+
     def __init__(self) -> None:
         super().__init__()
         self._choices: dict[int, _Choice] = {}
@@ -116,6 +126,21 @@ class Accumulator(ChoicesAccumulator):
             choice = self._choices[index] = _Choice(index)
         choice.take(entry)
 
+    def _bind(self, plan: Plan) -> Callable[[Any], object] | None:
+        choice = self._choices.get(plan.index)
+        if choice is None or not all(name in self._first for name in plan.first):
+            return None
+        take = choice.taker(plan)
+        if take is None or not plan.extra:
+            return take
+        extra = self._extra  # and not the accumulator, which holds this binding
+
+        def noted(values: Any) -> None:
+            extra.update(plan.extra)
+            take(values)
+
+        return noted
+
     def completion(self) -> Completion:
         """Return what there is so far. Of a stream that broke, or has not ended for every choice, nothing is ended."""
         parts = [self._choices[index] for index in sorted(self._choices)]
@@ -133,13 +158,23 @@ class _Choice:
         self.role = ""
         self.content = Text()
         self.refusal = Text()
-        self.reasoning = {name: Text() for name in (*_REASONING, "parts", "details")}
+        self.reasoning: dict[str, Text] = {}
         self.calls = ToolCalls()
         self.function_name: str | None = None
         self.function_arguments = Text()
         self.finish_reason: str | None = None
         self.logprobs: dict[str, list[Any]] | None = None
         self.extra: dict[str, Any] = {}
+
+    def copy(self) -> _Choice:
+        """Return a copy."""
+        made = object.__new__(_Choice)
+        made.__dict__.update(self.__dict__)
+        made.content, made.refusal = self.content.copy(), self.refusal.copy()
+        made.function_arguments, made.calls = self.function_arguments.copy(), self.calls.copy()
+        made.reasoning = {name: text.copy() for name, text in self.reasoning.items()}
+        made.logprobs, made.extra = duplicate(self.logprobs, {}), duplicate_fields(self.extra, {})
+        return made
 
     def take(self, entry: dict[str, Any]) -> None:
         delta = entry.get("delta")
@@ -149,9 +184,8 @@ class _Choice:
             if not isinstance(delta, dict):
                 raise misplaced(entry, "delta", dict)
             self._delta(delta)
-        for key, value in entry.items():
-            if key not in _KNOWN_CHOICE and value is not None:
-                self.extra[key] = value
+        if not entry.keys() <= _KNOWN_CHOICE:
+            self.extra.update({k: v for k, v in entry.items() if k not in _KNOWN_CHOICE and v is not None})
         if isinstance(entry.get("logprobs"), dict):
             self._take_logprobs(entry["logprobs"])
         elif entry.get("logprobs") is not None:
@@ -159,6 +193,32 @@ class _Choice:
         reason = entry.get("finish_reason")
         if reason and self.finish_reason is None:
             self.finish_reason = required(entry, "finish_reason", str)
+
+    def taker(self, plan: Plan) -> Callable[[Any], object] | None:
+        """Return what takes the values of an envelope's payloads; None where they do more than add these."""
+        if plan.role and not self.role:
+            return None
+        texts = {"content": self.content, "refusal": self.refusal, **self.reasoning}
+        if not all(name in texts for name in plan.texts):
+            return None
+        takers: list[Callable[[Any], object]] = [texts[name].adder() for name in plan.texts]
+        if plan.call is not None:
+            call = self.calls.taker(plan.call.id, plan.call.index, plan.call.name, plan.call.type)
+            if call is None:
+                return None
+            takers.append(call)
+        if plan.logprobs:
+            takers.append(self._take_logprobs)
+        if len(takers) == 1 and not plan.choice_extra:
+            return takers[0]
+        single = len(takers) == 1
+
+        def take(values: Any) -> None:
+            self.extra.update(plan.choice_extra)
+            for one, value in zip(takers, [values] if single else values, strict=True):
+                one(value)
+
+        return take
 
     def _delta(self, delta: dict[str, Any]) -> None:
         if delta.get("role") and not self.role:
@@ -170,21 +230,28 @@ class _Choice:
             self.content.add(required(delta, "content", str))
         if delta.get("refusal") is not None:
             self.refusal.add(required(delta, "refusal", str))
-        for name in _REASONING:
+        reasons = not delta.keys().isdisjoint(_REASONING)
+        for name in _REASONING if reasons else ():
             if isinstance(delta.get(name), str):
-                self.reasoning[name].add(delta[name])
+                self._reason(name, delta[name])
         details = delta.get("reasoning_details")
         for detail in details if isinstance(details, list) else ():
             text = detail.get("text") or detail.get("summary") if isinstance(detail, dict) else None
             if isinstance(text, str):
-                self.reasoning["details"].add(text)
+                self._reason("details", text)
         for call in objects_at(delta, "tool_calls"):
             self.calls.take(call)
         if delta.get("function_call"):
             self._take_function_call(required(delta, "function_call", dict))
-        for key, value in delta.items():
+        for key, value in delta.items() if reasons or not delta.keys() <= _KNOWN_DELTA else ():
             if value is not None and (key not in _KNOWN_DELTA or (key in _REASONING and not isinstance(value, str))):
                 merge_extra(self.extra, key, value)
+
+    def _reason(self, name: str, piece: str) -> None:
+        text = self.reasoning.get(name)
+        if text is None:
+            text = self.reasoning[name] = Text()
+        text.add(piece)
 
     def _take_function_call(self, function: dict[str, Any]) -> None:
         """Take a fragment of a call in the legacy form."""
@@ -211,7 +278,7 @@ class _Choice:
                 for piece in inner if isinstance(inner, list) else [inner]:
                     text = piece.get("text") if isinstance(piece, dict) else piece
                     if isinstance(text, str):
-                        self.reasoning["parts"].add(text)
+                        self._reason("parts", text)
             else:
                 merge_extra(self.extra, "content_parts", [part])
 
@@ -244,7 +311,7 @@ class _Choice:
             role=self.role or "assistant",
             content=self.content.value,
             refusal=self.refusal.value,
-            reasoning=next((str(text) for text in self.reasoning.values() if text), None),
+            reasoning=next((str(self.reasoning[name]) for name in _SOURCES if self.reasoning.get(name)), None),
             tool_calls=self.calls.build(trouble, empty_trouble),
             function_call=function,
             finish_reason=self.finish_reason,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from streamkit.dialects.event_accumulator import EventAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.payloads import list_at, misplaced, required
-from streamkit.dialects.reader import EventAccumulator
 
 if TYPE_CHECKING:
     from streamkit.completion import Completion
@@ -22,7 +22,7 @@ __all__ = ["NOISE", "ChoicesAccumulator"]
 
 NOISE = {"obfuscation", "p"}  # padding against traffic analysis; says nothing
 _FIRST = ("id", "model", "created", "system_fingerprint", "service_tier")
-_KNOWN = {*_FIRST, "object", "choices", "usage"}
+_KNOWN = {*_FIRST, *NOISE, "object", "choices", "usage"}
 
 
 class ChoicesAccumulator(EventAccumulator):
@@ -45,13 +45,15 @@ class ChoicesAccumulator(EventAccumulator):
         choices = payload.get("choices")
         if choices is None and "object" not in payload and "usage" not in payload:
             return
+        first = self._first
         for name in _FIRST:
-            if payload.get(name) and name not in self._first:
-                self._first[name] = payload[name]
+            if name not in first and payload.get(name):
+                first[name] = payload[name]
         self._take_usage(payload)
-        for key, value in payload.items():
-            if key not in _KNOWN and key not in NOISE and value is not None:
-                self._other(key, value)
+        if not payload.keys() <= _KNOWN:
+            for key, value in payload.items():
+                if key not in _KNOWN and value is not None:
+                    self._other(key, value)
         for number, entry in enumerate(list_at(payload, "choices")):
             if not entry:
                 continue

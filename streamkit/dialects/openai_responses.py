@@ -26,17 +26,21 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import Completion
 from streamkit.dialects.detection import HEAD, asked, first_payloads, says_nothing
+from streamkit.dialects.envelope import OBJECT, PADDING, PATIENCE, TEXT, Hole, Outline
+from streamkit.dialects.event_accumulator import EventAccumulator
 from streamkit.dialects.openai_errors import is_error, provider_error
 from streamkit.dialects.openai_responses_choice import COMPLETED, REQUEST_DEFAULTS, build_choice
 from streamkit.dialects.openai_responses_item import index_of
 from streamkit.dialects.openai_responses_items import Items
 from streamkit.dialects.payloads import list_at, object_at, required, short, wrong
-from streamkit.dialects.reader import EventAccumulator, EventReader
+from streamkit.dialects.reader import EventReader
 from streamkit.dialects.text import repaired, shown
 from streamkit.errors import PayloadError, ProviderError
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamkit.dialects.layout import Layout
     from streamkit.transcript import Transcript
     from streamkit.wire.sse import ServerSentEvent
@@ -126,6 +130,8 @@ class Accumulator(EventAccumulator):
     Attributes:
         finish_reason: "completed", or why the response is incomplete; None before the terminal event.
     """
+
+    _patience = PATIENCE
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,6 +271,48 @@ class Accumulator(EventAccumulator):
             self.finish_reason = reason or "incomplete"
         else:
             self.finish_reason = COMPLETED
+
+    @staticmethod
+    def _outline(payload: dict[str, Any]) -> Outline | None:
+        """Return what the delta of a text means. What it holds beside the fields named here, is not looked at."""
+        kind = payload.get("type")
+        name, _, step = kind.removeprefix("response.").rpartition(".") if isinstance(kind, str) else ("", "", "")
+        if step != "delta" or kind != f"response.{name}.delta" or name not in _TEXTS:
+            return None
+        owner, where, leaf, number, _ = _TEXTS[name]
+        holes = [Hole(("delta",), TEXT)]
+        logprobs = name == "output_text" and bool(payload.get("logprobs"))
+        if logprobs:
+            holes.append(Hole(("logprobs",), OBJECT))
+        holes += [
+            Hole((key,), PADDING) for key in ("sequence_number", "obfuscation") if type(payload.get(key)) in (str, int)
+        ]
+        try:  # an event that is ignored where it stands, after the end, may hold anything
+            required(payload, "delta", str)
+            if logprobs:
+                required(payload, "logprobs", list)
+            part = (index_of(payload, number) or 0) if number else 0
+            address = (index_of(payload, "output_index"), payload.get("item_id") and required(payload, "item_id", str))
+        except PayloadError:
+            return None
+        return Outline((address, owner, (where, part, leaf), logprobs), tuple(holes))
+
+    def _bind(self, plan: Any) -> Callable[[Any], object] | None:
+        (index, identity), owner, place, logprobs = plan
+        if self.finish_reason is not None or not self._spoken:
+            return None
+        item = self._items.found(index, identity or None, owner)
+        add = None if item is None else item.adder(place)
+        if item is None or add is None or not logprobs:
+            return add
+        add_logprobs, number = item.add_logprobs, place[1]
+
+        def take(values: list[Any]) -> None:
+            delta, tokens = values
+            add_logprobs(number, tokens, whole=False)
+            add(delta)
+
+        return take
 
     def completion(self) -> Completion:
         """Return what there is so far. Of a stream that broke, or has had no terminal event, nothing is ended."""

@@ -10,10 +10,13 @@ deltas count where no whole text came, or an empty one. The same goes for the pa
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamkit.dialects.payloads import child, misplaced, required, string_at, wrong
 from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["CALLS", "Item", "index_of"]
 
@@ -82,7 +85,7 @@ class Item:
         self.filled = False
         self.listed = False
         self._fields: dict[str, Any] = {}
-        self._lists: set[str] = set()
+        self._lists: dict[str, None] = {}  # in a set, the order would be no one's
         self._parts: dict[tuple[str, int], dict[str, Any]] = {}
         self._fillings: dict[Place, _Filling] = {}
         self._annotations: dict[int, list[Any]] = {}
@@ -123,7 +126,7 @@ class Item:
         self.ended = self.ended or whole
         for name, value in sent.items():
             if name in _LISTS and isinstance(value, list):
-                self._lists.add(name)
+                self._lists[name] = None
                 if whole and value:
                     self._renumber(name, len(value))
                 for number in range(len(value)):
@@ -205,6 +208,11 @@ class Item:
     def add(self, place: Place, delta: str) -> None:
         """Append a delta to one of the texts."""
         self._filling(place).deltas.add(delta)
+
+    def adder(self, place: Place) -> Callable[[str], None] | None:
+        """Return what appends deltas to one of the texts; None for one that has not begun."""
+        filling = self._fillings.get(place)
+        return None if filling is None else filling.deltas.adder()
 
     def fill(self, place: Place, text: str) -> None:
         """Take one of the texts whole."""

@@ -48,17 +48,22 @@ class Items:
         """
         index = index_of(payload, "output_index")
         identity = required(payload, "item_id", str) if payload.get("item_id") else None
+        item = self.found(index, identity, kind)
+        if item is None:
+            item = self._open(index, kind)
+            if identity is not None:
+                item.name_id(identity)
+                self._by_id[identity] = item
+        return item
+
+    def found(self, index: int | None, identity: str | None, kind: str) -> Item | None:
+        """Return the item that there is already for an event with that index and id."""
         item = self._at.get(index) if index is not None else None
         if identity is not None and (item is None or item.field("id") != identity):
             item = self._by_id.get(identity, item)
         if item is None and index is None and identity is None:
             latest = self._latest.get(kind)
             item = latest if latest is not None and not latest.ended else None
-        if item is None:
-            item = self._open(index, kind)
-            if identity is not None:
-                item.name_id(identity)
-                self._by_id[identity] = item
         return item
 
     def added(self, payload: dict[str, Any]) -> None:

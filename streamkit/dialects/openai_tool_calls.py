@@ -31,12 +31,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import ToolCall, argument_problem
 from streamkit.dialects.payloads import optional, wrong
+from streamkit.dialects.state import duplicate_fields
 from streamkit.dialects.text import Text, add_name, kept, merge_extra, pair_surrogates, shown
 from streamkit.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ToolCalls", "without_placeholder"]
 
@@ -65,6 +69,13 @@ class _Call:
         self.extra: dict[str, Any] = {}
         self.doubt: str | None = None  # why it is not executed as it is
         self.empty_doubt: str | None = None  # why it is not executed if no arguments come
+
+    def copy(self) -> _Call:
+        """Return a copy."""
+        made = object.__new__(_Call)
+        made.__dict__.update(self.__dict__)
+        made.arguments, made.extra = self.arguments.copy(), duplicate_fields(self.extra, {})
+        return made
 
     @property
     def text(self) -> str:
@@ -104,6 +115,16 @@ class ToolCalls:
 
     def __bool__(self) -> bool:
         return bool(self._calls)
+
+    def copy(self) -> ToolCalls:
+        """Return a copy: by hand, for it is the most of what copying a reader costs."""
+        made = object.__new__(ToolCalls)
+        copies = {call: call.copy() for call in self._calls}
+        made._calls = list(copies.values())
+        made._by_id = {identity: copies[call] for identity, call in self._by_id.items()}
+        made._by_index = {index: copies[call] for index, call in self._by_index.items()}
+        made._latest = None if self._latest is None else copies[self._latest]
+        return made
 
     def take(self, entry: dict[str, Any]) -> None:
         """Take one entry of a delta's `tool_calls`.
@@ -148,6 +169,33 @@ class ToolCalls:
         for key, value in entry.items():
             if key not in _KNOWN and value is not None:
                 merge_extra(call.extra, key, value)
+
+    def taker(
+        self, identity: str | None, index: int | None, name: str | None, kind: str | None
+    ) -> Callable[[str], object] | None:
+        """Return what takes fragments of arguments that name their call so; None where they do more than add them.
+
+        Which call that is, does not depend on what such fragments change: their call may be the latest, or have
+        arguments, but those who ask for these are refused.
+        """
+        if index is None and identity not in self._by_id:
+            return None  # that of the latest call
+        try:
+            call = self._find(identity, index, name)
+        except PayloadError:
+            return None
+        if call is None or (identity is not None and call.id is None) or (kind is not None and call.type is None):
+            return None
+        if name is not None and name != call.name:
+            return None
+        found = call
+
+        def take(arguments: str) -> None:
+            self._latest = found
+            if arguments:
+                found.add(arguments)
+
+        return take
 
     def _find(self, identity: str | None, index: int | None, name: str | None) -> _Call | None:
         if identity is not None and identity in self._by_id:

@@ -16,7 +16,7 @@ from streamkit.dialects.text import pair_surrogates, shown
 from streamkit.errors import PayloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from streamkit.wire.event import ServerSentEvent
 
@@ -33,6 +33,7 @@ __all__ = [
     "optional",
     "payload",
     "required",
+    "scan",
     "short",
     "string_at",
     "wrong",
@@ -59,7 +60,19 @@ def _finite(text: str) -> float:
 
 #: Made once: `json.loads` with arguments makes a decoder for every call.
 _LENIENT = json.JSONDecoder(parse_constant=_refuse_constant)
+#: Takes a text and a place; returns the JSON value that begins just there, read as `loads` does, and where it ends.
+#: ValueError, RecursionError or StopIteration where there is none.
+scan: Callable[[str, int], tuple[Any, int]] = _LENIENT.scan_once  # type: ignore[attr-defined]  # typeshed has it not
 _STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _decoded(text: str, decoder: Any) -> Any:
+    """Return what a decoder makes of a text: without the steps that only white space around it, or an error, needs."""
+    try:
+        value, end = decoder.scan_once(text, 0)
+    except StopIteration:
+        return decoder.decode(text)
+    return value if end == len(text) else decoder.decode(text)
 
 
 def short(text: str) -> str:
@@ -69,7 +82,7 @@ def short(text: str) -> str:
 
 def loads(text: str) -> Any:
     """Return the value of a JSON text. ValueError or RecursionError where it is none; NaN is none."""
-    return _LENIENT.decode(text)
+    return _decoded(text, _LENIENT)
 
 
 def event_object(event: ServerSentEvent) -> dict[str, Any]:
@@ -104,7 +117,7 @@ def payload(data: bytes | str, what: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise PayloadError(f"{what} is not UTF-8: {shown(repr(data))}") from None
     try:
-        value = _STRICT.decode(text)
+        value = _decoded(text, _STRICT)
     except RecursionError:
         raise PayloadError(f"{what} is nested deeper than {MOST_DEPTH}: {short(text)}") from None
     except ValueError as error:

@@ -13,22 +13,26 @@ A dialect's own `Reader` and `Accumulator` are made of these; nobody outside of 
 
 from __future__ import annotations
 
+import pickle
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from streamkit.dialects.payloads import event_object
+from streamkit.dialects.state import duplicate_fields
 from streamkit.errors import DialectError, PayloadError, TruncatedStreamError
 from streamkit.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Buffer
 
     from streamkit.completion import Completion
-    from streamkit.wire.event import ServerSentEvent
+    from streamkit.dialects.event_accumulator import EventAccumulator
 
-__all__ = ["EventAccumulator", "EventReader", "Fold", "StreamReader", "json_path"]
+__all__ = ["EventReader", "Fold", "StreamReader", "json_path"]
 
+_OF_COPIES = ("_held", "_lent", "_pickled")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -42,6 +46,12 @@ class Fold(ABC):
     def __init__(self) -> None:
         self.events = 0
         self._error: DialectError | None = None
+
+    def copy(self) -> Self:
+        """Return a copy, which goes on by itself."""
+        made = object.__new__(type(self))
+        made.__dict__.update(duplicate_fields(self.__dict__, {}))
+        return made
 
     def feed(self, event: Any, offset: int | None = None) -> None:
         """Take one event.
@@ -70,6 +80,16 @@ class Fold(ABC):
         except DialectError as error:
             self.fail(error, offset=offset, payload=payload, begun=True)
             raise
+
+    def feed_all(self, events: Sequence[Any], offsets: Sequence[int]) -> None:
+        """Take several events, as `feed` takes one.
+
+        Args:
+            events: what the decoder gave out.
+            offsets: where in the body each begins, in bytes.
+        """
+        for event, offset in zip(events, offsets, strict=True):
+            self.feed(event, offset)
 
     @property
     def broken(self) -> bool:
@@ -115,39 +135,11 @@ class Fold(ABC):
         """Return what a stream that ended early lacks, in words."""
 
 
-class EventAccumulator(Fold):
-    """The base of the accumulators of server-sent events whose data are JSON objects.
-
-    Attributes:
-        done: the event that closes the stream came, such as `[DONE]`; whatever follows it is ignored.
-        payloads: how many payloads were read.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.done = False
-        self.payloads = 0
-
-    def _read(self, event: Any) -> Any:
-        data = event.data.strip()
-        if self.done or not data:
-            return None
-        if data == "[DONE]":
-            self.done = True
-            return None
-        payload = self._parsed(event)
-        self.payloads += 1
-        return payload
-
-    def _parsed(self, event: ServerSentEvent) -> dict[str, Any]:
-        """Return the JSON object in an event's data; PayloadError where there is none."""
-        return event_object(event)
-
-
 class StreamReader:
     """Bytes in, Completion out: a decoder and an accumulator behind one `feed`.
 
-    It can be copied (`copy.deepcopy`) at any point of a stream.
+    It can be copied (by `copy`, or `copy.deepcopy`) and pickled at any point of a stream. The same bytes give equal
+    pickles, in whatever chunks they came.
 
     Args:
         decoder: of the wire: its `feed(data, offsets)` returns the events that the bytes complete and adds to `offsets`
@@ -157,9 +149,20 @@ class StreamReader:
 
     _checked = False  # the decoder may owe a fault after a feed: see `_check_wire`
 
+    _lent = False  # a copy has the same accumulator: whoever is fed first takes one of its own
+    _pickled: bytes | None = None  # the accumulator, as it is
+
     def __init__(self, decoder: Any, accumulator: Any) -> None:
         self._decoder = decoder
-        self._accumulator = accumulator
+        self._held = accumulator
+
+    @property
+    def _accumulator(self) -> Any:
+        """The accumulator, for whoever may change it."""
+        self._pickled = None
+        if self._lent:
+            self._held, self._lent = self._held.copy(), False
+        return self._held
 
     def feed(self, data: Buffer) -> None:
         """Take the next bytes of the body.
@@ -169,9 +172,8 @@ class StreamReader:
             PayloadError: it holds what is no payload of the dialect, or stands where it cannot.
                 Each later call raises the error again.
         """
-        accumulator = self._accumulator
-        if accumulator._error is not None:
-            raise accumulator._error
+        if self._held._error is not None:
+            raise self._held._error
         offsets: list[int] = []
         try:
             events = self._decoder.feed(data, offsets)
@@ -179,14 +181,34 @@ class StreamReader:
             self._broken(fault)
             raise
         if events:
-            for event, offset in zip(events, offsets, strict=True):
-                accumulator.feed(event, offset)
+            self._accumulator.feed_all(events, offsets)
         if self._checked:
             try:
                 self._check_wire()
             except PayloadError as fault:
                 self._broken(fault)
                 raise
+
+    def copy(self) -> Self:
+        """Return a copy, which goes on by itself: what is fed to one is not fed to the other."""
+        made = object.__new__(type(self))
+        own = {name: value for name, value in self.__dict__.items() if name not in _OF_COPIES}
+        made.__dict__.update(duplicate_fields(own, {}))
+        made._held, made._pickled = self._held, self._pickled
+        made._lent = self._lent = True
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._pickled is None:
+            self._pickled = pickle.dumps(self._held, 5)
+        own = {name: value for name, value in self.__dict__.items() if name not in _OF_COPIES}
+        if self._held.broken:  # how far behind the error the decoder has read, depends on the chunks, and is no matter
+            own["_decoder"] = type(self._decoder)()
+        return {**own, "_held": self._pickled}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._held = pickle.loads(state["_held"])  # noqa: S301 - of a pickle that is being read already
 
     def close(self) -> None:
         """End the stream."""
@@ -199,19 +221,20 @@ class StreamReader:
             TruncatedStreamError: the stream ended early.
             DialectError: what `feed` raised, again.
         """
-        self._accumulator.check()
-        completion: Completion = self._accumulator.completion()
+        held = self._held
+        held.check()
+        completion: Completion = held.completion()
         if completion.ended:
             return completion
-        what, rest = self._accumulator.missing(completion), self._rest()
+        what, rest = held.missing(completion), self._rest()
         error = TruncatedStreamError(f"the stream ended early: {what}" + (f", and {rest}" if rest else ""))
-        error.event, error.offset = self._accumulator.events, self._decoder.position
+        error.event, error.offset = held.events, self._decoder.position
         error.partial = completion
         raise error
 
     def snapshot(self) -> Completion:
         """Return what there is so far."""
-        completion: Completion = self._accumulator.completion()
+        completion: Completion = self._held.completion()
         return completion
 
     def _check_wire(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Text", "add_name", "kept", "merge_extra", "pair_surrogates", "repaired", "shown"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _IDENTITY = {"id", "type", "index", "format"}
 
 
@@ -17,9 +18,13 @@ def pair_surrogates(text: str) -> str:
 
     JSON allows a string to hold one half of a pair. Python keeps halves apart and fails when it encodes them.
     """
-    if _SURROGATE.search(text) is None:
+    if text.isascii():  # which Python knows without looking
         return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    try:
+        text.encode()  # several times as fast as a search for halves
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def repaired(value: Any) -> Any:
@@ -53,23 +58,34 @@ def shown(value: Any) -> str:
 
 
 class Text:
-    """Text joined once, when it is asked for. Empty and never sent differ: `value` is None only for the latter."""
+    """Text joined when it is asked for. Empty and never sent differ: `value` is None only for the latter."""
 
-    __slots__ = ("_pieces", "_size")
+    __slots__ = ("_counted", "_pieces", "_size")
 
     def __init__(self) -> None:
         self._pieces: list[str] | None = None
         self._size = 0
+        self._counted = 0  # pieces that the size counts
 
     def add(self, piece: str) -> None:
         """Append a piece."""
         if self._pieces is None:
-            self._pieces = []
-        self._pieces.append(piece)
-        self._size += len(piece)
+            self._pieces = [piece]
+        else:
+            self._pieces.append(piece)
+
+    def adder(self) -> Callable[[str], None]:
+        """Return the quickest way to append pieces; it holds for as long as the text does."""
+        if self._pieces is None:
+            return self.add
+        return self._pieces.append
 
     def __len__(self) -> int:
         """Characters added so far; a surrogate half counts as one."""
+        pieces = self._pieces
+        if pieces is not None and self._counted != len(pieces):
+            self._size += sum(map(len, pieces[self._counted :]))
+            self._counted = len(pieces)
         return self._size
 
     @property
@@ -77,13 +93,39 @@ class Text:
         """The text, or None where nothing was ever added."""
         return None if self._pieces is None else str(self)
 
+    @property
+    def raw(self) -> str | None:
+        """What was added, as it came: halves of surrogate pairs that are still apart, or None for nothing."""
+        pieces = self._pieces
+        if pieces is None:
+            return None
+        if len(pieces) != 1:  # in place: the next time there is little to join
+            pieces[:] = ["".join(pieces)]
+            self._size, self._counted = len(pieces[0]), 1
+        return pieces[0]
+
+    def copy(self) -> Text:
+        """Return another text with the same pieces."""
+        return _text(self.raw)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _text, (self.raw,)
+
     def __str__(self) -> str:
-        return pair_surrogates("".join(self._pieces or ()))
+        raw = self.raw
+        return "" if raw is None else pair_surrogates(raw)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Text) and self.value == other.value
 
     __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+def _text(raw: str | None) -> Text:
+    made = Text()
+    if raw is not None:
+        made.add(raw)
+    return made
 
 
 def add_name(name: str | None, piece: str) -> str:
