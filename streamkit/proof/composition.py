@@ -1,10 +1,11 @@
 """Proving less where a parser is known to be made of two.
 
-The readers of streamkit's dialects feed their decoder and give the events that come out to a fold (`StreamReader.feed`),
-which takes them one by one and in order (`feed_all`). What the fold makes of them is therefore decided by the sequence
-of events and their offsets alone, and never by how it is spread over calls. Where the decoder gives the same sequence for every fragmentation, raises
-nothing, and is in the same state at the end, every fragmentation leads to one result: so it is enough to walk the
-decoder, and the fold runs once instead of five million times.
+The readers of streamkit's dialects feed their decoder and give the events that come out to a fold
+(`StreamReader.feed`), which takes them one by one and in order (`feed_all`). What the fold makes of them is therefore
+decided by the sequence of events and their offsets alone, and never by how it is spread over calls. Where the decoder
+gives the same sequence for every fragmentation, raises nothing, and is in the same state at the end, every
+fragmentation leads to one result: so it is enough to walk the decoder, and the fold runs once instead of five million
+times.
 
 It holds only for these very methods, so a class that overrides one of them, or looks at the decoder after each chunk
 (`_checked`), is walked whole; so is one whose decoder the walk does not prove.
