@@ -19,7 +19,7 @@ from streamkit.proof.composition import front_of
 from streamkit.proof.cover import cover
 from streamkit.proof.machine import Machine
 from streamkit.proof.report import Proof
-from streamkit.proof.signals import _Changeable, _NotCopyable, _OutOfBounds, _Refuted
+from streamkit.proof.signals import _BadCopy, _Changeable, _NotCopyable, _OutOfBounds, _Refuted
 from streamkit.proof.trials import Trials
 from streamkit.proof.walk import Bounds, Walk
 from streamkit.proof.workers import Crew, expand_side_by_side
@@ -149,20 +149,25 @@ class Prover:
         except _Refuted as refuted:
             return self._refute(trials, refuted)
         except _NotCopyable as reason:
-            proof.reason = str(reason)
+            proof.reason, proof.cuts_decided = str(reason), -1
             return False
         except _OutOfBounds as bound:
             proof.reason = str(bound)
             return False
         return self._checked(trials)
 
-    def _walked(self, trials: Trials) -> None:
+    def _walked(self, trials: Trials, *, use_own: bool = True) -> None:
         make = self.target.make
         assert make is not None  # noqa: S101 - as above
         try:
-            self._run(Machine(make), trials.expected)
-        except _Changeable:
-            self._run(Machine(make, paired=True), trials.expected)
+            try:
+                self._run(Machine(make, use_own=use_own), trials.expected, use_own=use_own)
+            except _Changeable:
+                self._run(Machine(make, paired=True), trials.expected)
+        except _BadCopy:
+            if not use_own or self.proof.how != "copy()":
+                raise
+            self._walked(trials, use_own=False)
 
     def _walked_front(self, make: Callable[[], object]) -> bool:
         """Walk a decoder alone, and return whether that proves the whole."""
@@ -176,12 +181,12 @@ class Prover:
         except (_Refuted, _NotCopyable, _OutOfBounds, _Changeable, StreamkitError):
             return False
 
-    def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False) -> int:
+    def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False, use_own: bool = True) -> int:
         """Walk a machine to the end and return how many states there are at the end."""
         options, proof, target = self.options, self.proof, self.target
         most = options.max_states or 64 + 2 * proof.size + 2 * options.max_feeds // max(1, proof.size)
         bounds = Bounds(most, options.max_feeds, proof.empty_chunks, options.time_limit)
-        crew = Crew(target.name, composed, options.workers) if target.importable else None
+        crew = Crew(target.name, composed, options.workers, use_own) if target.importable else None
         with Calls(options.time_limit, self._stuck) as calls:
             walk = Walk(machine, self.transcript.body, calls, expected, bounds)
             try:
@@ -201,6 +206,7 @@ class Prover:
     def _refute(self, trials: Trials, refuted: _Refuted) -> bool:
         finding = trials.finding(refuted.fragmentation, "walk")
         if finding is None:
+            self.proof.cuts_decided = -1  # a walk that cannot be believed here cannot be believed elsewhere
             self.proof.reason = (
                 f"the walk found that cuts at {refuted.fragmentation} change the result, and a fresh target gives the "
                 "same result there: its state is not all in the object"
@@ -217,6 +223,7 @@ class Prover:
             self.tell("check", done, 0)
             if trials.fails(fragmentation):
                 self.proof.notes.append("the walk missed it: the state of the target is not all in the object")
+                self.proof.cuts_decided = -1
                 finding = trials.finding(fragmentation, "check of the proof")
                 if finding is None:
                     self.proof.reason = "a delivery failed and then passed: the target keeps state between calls"
