@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.fuzz.oracles import reference_of
-from streamkit.proof.calls import Calls
+from streamkit.proof.calls import Calls, Hush
 from streamkit.proof.composition import front_of
 from streamkit.proof.cover import cover
 from streamkit.proof.machine import Machine
@@ -90,7 +90,14 @@ class Prover:
         stuck: Callable[[], None] | None = None,
     ) -> None:
         self.runner, self.transcript, self.options, self.tell = runner, transcript, options, tell
-        self._stuck = stuck
+        self._hush = Hush()
+
+        def give_up() -> None:
+            self._hush.lift()
+            if stuck is not None:
+                stuck()
+
+        self._stuck = None if stuck is None else give_up
         self.target = runner.target
         empty = options.empty_chunks and not self.target.is_served
         self.proof = Proof(transcript.name, len(transcript.body), empty_chunks=empty)
@@ -140,12 +147,8 @@ class Prover:
             proof.reason = f"{size} bytes need {size * (size + 1) // 2} feeds, more than max_feeds={options.max_feeds}"
             return False
         try:
-            sample = _made(make)
-            front = front_of(make, sample) if options.compose else None
-            if front is not None and self._walked_front(front):
-                proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
-            else:
-                self._walked(trials)
+            with self._hush:
+                self._walked_somehow(trials, make)
         except _Refuted as refuted:
             return self._refute(trials, refuted)
         except _NotCopyable as reason:
@@ -155,6 +158,14 @@ class Prover:
             proof.reason = str(bound)
             return False
         return self._checked(trials)
+
+    def _walked_somehow(self, trials: Trials, make: Callable[[], Any]) -> None:
+        sample = _made(make)
+        front = front_of(make, sample) if self.options.compose else None
+        if front is not None and self._walked_front(front):
+            self.proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
+        else:
+            self._walked(trials)
 
     def _walked(self, trials: Trials, *, use_own: bool = True) -> None:
         make = self.target.make
