@@ -262,7 +262,6 @@ class Prover:
                         return
                     proof.verdict, proof.reason = "refuted", ""
                     return
-            told["of"] = told["of"] or told["tried"]
 
 
 def _made(make: Callable[[], Any]) -> Any:
