@@ -6,6 +6,9 @@ is loaded from the other. Unequal pickles may still be the same state (pickle wr
 when they are one object), so an unknown pickle is looked at through `frozen`: the same object by object, in which
 texts are compared by what they say and everything that can change by which object it is.
 
+A set is its elements, in whatever order it gives them: Python promises none, and for texts it is another in each
+process. A parser whose result follows that order repeats itself in no run of a program.
+
 What a copy would share with its original makes a proof worthless, so it is refused: a function with a closure, a
 generator, a bound method of a built-in object that only deepcopy could take.
 
