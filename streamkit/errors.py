@@ -235,7 +235,9 @@ class AnswerChangedError(ConversationError):
     def __init__(self, given: str, text: str) -> None:
         self.given = given
         self.text = text
-        same = next((n for n, (a, b) in enumerate(zip(given, text, strict=False)) if a != b), min(len(given), len(text)))
+        same = next(
+            (n for n, (a, b) in enumerate(zip(given, text, strict=False)) if a != b), min(len(given), len(text))
+        )
         super().__init__(
             f"asked again, the answer differs after {same} characters from what was handed out: "
             f"{given[same : same + 40]!r} became {text[same : same + 40]!r}. With on_restart= such a round begins again"

@@ -1,12 +1,12 @@
 """The conversation itself, without input or output: requests, answers, calls, retries, and what the messages become.
 
-Rules. A round is a request and its answer, and the calls that the answer holds. The messages grow by whole rounds: where
-one fails, they are as they were before it, so that the caller can simply go on. Calls are made once the answer has ended
-properly, and never again: a retry repeats a request, not a round.
+Rules. A round is a request and its answer, and the calls that the answer holds. The messages grow by whole rounds:
+where one fails, they are as they were before it, so that the caller can simply go on. Calls are made once the answer has
+ended properly, and never again: a retry repeats a request, not a round.
 
 Text. It is given out as it comes. When a request is made again, what was given out is swallowed as long as the new
-answer repeats it, and the rest is given. An answer that differs is void and begins again, where the caller knows what to
-do about that; else it is an error. The same holds for an answer that revises itself, as a Responses stream can.
+answer repeats it, and the rest is given. Where the new answer differs, what was given is void and the round begins
+again, if the caller knows what to do about that; else it is an error. The same holds for an answer that revises itself, as a Responses stream can.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from streamkit.conversation.outcome import Outcome
     from streamkit.conversation.retrying import Backoff
     from streamkit.conversation.steps import Call, Step
+    from streamkit.dialects.reader import EventReader
 
     Steps = Generator[Step, Any, None]
 
@@ -165,15 +166,25 @@ def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Ste
             raise
         if data is None:
             break
-        reader.feed(data)
-        completion = reader.snapshot()
-        yield from spoken.take(completion.content or "")
-        if plan.api.is_over(reader, completion):
+        if (yield from _take(plan, reader, data, spoken)):
             break
     reader.close()
     completion = reader.result()
     yield from spoken.take(completion.content or "", whole=True)
     return completion
+
+
+def _take(plan: Plan, reader: EventReader, data: bytes, spoken: _Spoken) -> Generator[Step, Any, bool]:
+    """Feed bytes, give the text of each event by itself, however the bytes are cut, and say whether that was all."""
+    for line in data.splitlines(keepends=True):
+        reader.feed(line)
+        if line.strip(b"\r\n"):
+            continue  # only an empty line ends an event
+        completion = reader.snapshot()
+        yield from spoken.take(completion.content or "")
+        if plan.api.is_over(reader, completion):
+            return True
+    return False
 
 
 @dataclass

@@ -16,7 +16,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -25,7 +24,7 @@ from streamkit.conversation import outcome
 from streamkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from streamkit.conversation.outcome import Outcome
     from streamkit.conversation.schemas import Checker

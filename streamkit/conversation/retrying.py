@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from streamkit.errors import DialectError, ProviderError, StreamkitError, Trunca
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import timedelta
 
 __all__ = ["Backoff", "is_passing", "own_error"]
 
@@ -18,7 +18,10 @@ _STATUSES = {408, 409, 429}
 # Parts of the codes and types by which providers report, inside a stream, what passes.
 _PASSING = ("overload", "server_error", "internal", "unavailable", "rate_limit", "timeout", "timed_out", "busy")
 _NO_MONEY = "insufficient_quota"  # comes with the status of a rate limit, and does not pass
-_BROKEN = {"TransportError", "DecodingError"}  # of httpx and httpx2; a body cut off within its compression is the latter
+_BROKEN = {
+    "TransportError",
+    "DecodingError",
+}  # of httpx and httpx2; a body cut off within its compression is the latter
 
 
 @dataclass(frozen=True)

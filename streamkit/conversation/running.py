@@ -118,8 +118,7 @@ def _attempt(name: str, call: Callable[[], Any]) -> Outcome:
         return outcome.failed(name, error)
     if inspect.iscoroutine(value):
         value.close()
-        error = TypeError("it returned a coroutine: make it an async function")
-        return outcome.failed(name, error)
+        return outcome.failed(name, TypeError("it returned a coroutine: make it an async function"))
     return outcome.returned(name, value)
 
 

@@ -84,9 +84,12 @@ def by_hand(call: Callable[..., Any], name: str, parameters: Mapping[str, Any]) 
         raise UsageError(
             f"{name}: a schema by hand needs jsonschema: pip install 'pytest-streamkit[conversation]'"
         ) from None
-    if not isinstance(parameters, Mapping) or parameters.get("type") != "object":
+    try:
+        schema: dict[str, Any] = json.loads(json.dumps(dict(parameters)))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name}: the parameters are no JSON Schema: {error}") from None
+    if schema.get("type") != "object":
         raise UsageError(f"{name}: the parameters are a JSON Schema with 'type': 'object'")
-    schema = json.loads(json.dumps(dict(parameters)))
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)

@@ -69,7 +69,10 @@ def _interaction(
 ) -> Interaction:
     asked = {**asked, "stream": True}
     request = Request(
-        "POST", f"{_API}/{path}", (("Content-Type", "application/json"),), json.dumps(asked, ensure_ascii=False).encode()
+        "POST",
+        f"{_API}/{path}",
+        (("Content-Type", "application/json"),),
+        json.dumps(asked, ensure_ascii=False).encode(),
     )
     made = {"synthetic": True, "source": _MADE, **facts}
     return Interaction(request, Transcript(body, head=head, dialect=dialect, request=request, **made))
