@@ -8,7 +8,7 @@ from streamkit.completion import argument_problem
 from streamkit.conversation.steps import Call
 from streamkit.dialects.openai_chat import OpenAIChat
 from streamkit.dialects.openai_responses import OpenAIResponses
-from streamkit.errors import UnusableCallsError, UsageError
+from streamkit.errors import TruncatedStreamError, UnusableCallsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,7 @@ class Api(Protocol):
 
         Raises:
             UnusableCallsError: one of them must not be made, and so none is.
+            TruncatedStreamError: the stream said that it was over, and it was not.
         """
 
     def messages(self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> list[Json]:
@@ -188,10 +189,14 @@ def _calls(completion: Completion, number: int) -> tuple[Call, ...]:
 
 
 def _usable(completion: Completion, call: Any) -> None:
-    """Raise UnusableCallsError where the stream, and not the model, is why a call must not be made.
+    """Raise an error where the stream, and not the model, is why a call must not be made.
 
     Arguments that are not JSON the model can be told of; a call that was cut off, or that nobody can tell from another,
     it cannot.
     """
     if call.problem is not None and call.problem != argument_problem(call.arguments):
         raise UnusableCallsError(completion, call.name, call.problem)
+    if call.problem is not None and completion.finish_reason is None:
+        error = TruncatedStreamError(f"the stream ended without a finish reason, and of {call.name!r}, {call.problem}")
+        error.partial = completion
+        raise error

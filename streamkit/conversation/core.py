@@ -1,12 +1,13 @@
 """The conversation itself, without input or output: requests, answers, calls, retries, and what the messages become.
 
 Rules. A round is a request and its answer, and the calls that the answer holds. The messages grow by whole rounds:
-where one fails, they are as they were before it, so that the caller can simply go on. Calls are made once the answer has
-ended properly, and never again: a retry repeats a request, not a round.
+where one fails, they are as they were before it, so that the caller can simply go on. Calls are made once the answer
+has ended properly, and never again: a retry repeats a request, not a round.
 
 Text. It is given out as it comes. When a request is made again, what was given out is swallowed as long as the new
 answer repeats it, and the rest is given. Where the new answer differs, what was given is void and the round begins
-again, if the caller knows what to do about that; else it is an error. The same holds for an answer that revises itself, as a Responses stream can.
+again, if the caller knows what to do about that; else it is an error. The same holds for an answer that revises itself,
+as a Responses stream can.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from streamkit.completion import argument_problem
+from streamkit.conversation.outcome import not_run
 from streamkit.conversation.retrying import is_passing, own_error
 from streamkit.conversation.steps import Close, Give, Open, Read, Restart, Retry, Returned, Run, Wait
 from streamkit.errors import AnswerChangedError, DialectError, RetriesExhaustedError, TooManyRoundsError
@@ -113,11 +116,10 @@ def converse(plan: Plan, messages: MutableSequence[Any], rounds: list[Round]) ->
         Exception: what the client raised, where no retry helps.
     """
     for number in range(1, plan.max_rounds + 1):
-        completion, tries = yield from _answered(plan, messages)
-        calls = plan.api.calls(completion, len(messages))
+        completion, calls, tries = yield from _answered(plan, messages)
         if calls and number == plan.max_rounds:
             raise TooManyRoundsError(number, [call.name for call in calls])
-        outcomes: tuple[Outcome, ...] = tuple((yield Run(calls))) if calls else ()
+        outcomes = yield from _made(calls)
         messages.extend(plan.api.messages(completion, calls, outcomes))
         rounds.append(Round(completion, calls, outcomes, tries))
         if not calls:
@@ -125,19 +127,35 @@ def converse(plan: Plan, messages: MutableSequence[Any], rounds: list[Round]) ->
         yield Returned(outcomes)
 
 
-def _answered(plan: Plan, messages: Sequence[Any]) -> Generator[Step, Any, tuple[Completion, int]]:
-    """Make a request until it is answered."""
+def _made(calls: tuple[Call, ...]) -> Generator[Step, Any, tuple[Outcome, ...]]:
+    """Have calls made, and return their outcomes.
+
+    Where the arguments of one are not JSON, nobody knows whether the model or the stream broke them, and what else it
+    broke: then none is made, and the model can make them again.
+    """
+    if not calls:
+        return ()
+    broken = tuple(call for call in calls if argument_problem(call.arguments) is not None)
+    if not broken:
+        return tuple((yield Run(calls)))
+    told = iter((yield Run(broken)))
+    return tuple(next(told) if call in broken else not_run(call.name).of_call(call.id) for call in calls)
+
+
+def _answered(plan: Plan, messages: Sequence[Any]) -> Generator[Step, Any, tuple[Completion, tuple[Call, ...], int]]:
+    """Make a request until it is answered, and return the answer, its calls, and the number of tries."""
     spoken = _Spoken(restarts=plan.restarts)
     number = 0
     while True:
         number += 1
         try:
             completion = yield from _read(plan, messages, spoken)
+            calls = plan.api.calls(completion, len(messages))
         except Exception as error:  # noqa: BLE001 - the client's own are not known here; what is not retried is raised
             failure = error
         else:
             yield Close()
-            return completion, number
+            return completion, calls, number
         yield Close()
         own = None if isinstance(failure, DialectError) else own_error(failure)
         if own is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Outcome", "Status", "failed", "invalid", "returned", "timed_out", "unknown"]
+__all__ = ["Outcome", "Status", "failed", "invalid", "not_run", "returned", "timed_out", "unknown"]
 
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9A-Fa-f]+")
 _LONGEST = 600  # characters of an error's message: some quote all of what they were given
@@ -23,6 +23,7 @@ class Status(StrEnum):
         OK: the function returned.
         UNKNOWN_FUNCTION: there is no such function; nothing was called.
         INVALID_ARGUMENTS: the arguments are not JSON, or break the schema; nothing was called.
+        NOT_RUN: the arguments of another call in the same answer are not JSON; nothing was called.
         FAILED: the function raised, or returned what cannot be written as JSON.
         TIMED_OUT: it took too long. An async function was cancelled; a sync one may still be running, and what it
             returns is dropped.
@@ -31,6 +32,7 @@ class Status(StrEnum):
     OK = "ok"
     UNKNOWN_FUNCTION = "unknown_function"
     INVALID_ARGUMENTS = "invalid_arguments"
+    NOT_RUN = "not_run"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
 
@@ -89,6 +91,12 @@ def invalid(name: str, problem: str, error: BaseException | None = None) -> Outc
     """Return the outcome of a call whose arguments cannot be used."""
     told = f"Error: the arguments of {name} cannot be used: {_said(problem)}"
     return Outcome(Status.INVALID_ARGUMENTS, name, told, error=error)
+
+
+def not_run(name: str) -> Outcome:
+    """Return the outcome of a call that stands beside a broken one."""
+    told = f"Error: {name} was not called, because the arguments of another call beside it are not JSON. Call it again."
+    return Outcome(Status.NOT_RUN, name, told)
 
 
 def failed(name: str, error: BaseException) -> Outcome:

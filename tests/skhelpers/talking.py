@@ -33,7 +33,7 @@ class Talk:
 
     Attributes:
         rounds: the recorded interactions.
-        answers: what the transport plays for each request in turn; the recorded answers where it is None.
+        instead: what is played for a round before its recorded answer, by its number from 0.
         calls: name and arguments of each call that was made.
         sent: the body of each request.
         pieces: what was given out.
@@ -42,7 +42,7 @@ class Talk:
     """
 
     rounds: Sequence[Interaction]
-    answers: Sequence[Delivery | Exception] | None = None
+    instead: dict[int, list[Delivery | Exception]] = field(default_factory=dict)
     calls: list[tuple[str, Json]] = field(default_factory=list)
     sent: list[Json] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
@@ -95,14 +95,16 @@ class Talk:
     # -- the transport
 
     def play(self, module: Any, request: Any) -> Any:
-        """Answer a request: with the next prepared answer, or as it was recorded."""
-        self.sent.append(json.loads(request.read()))
-        if self.answers is None:
-            delivery = whole(self.rounds[len(self.sent) - 1].transcript)
-        elif len(self.sent) <= len(self.answers):
-            delivery = self.answers[len(self.sent) - 1]
-        else:
-            raise UnmatchedRequestError("no answer is left", reason="all_played", method="POST", url="", path="")
+        """Answer a request as it was recorded, or with what is played instead."""
+        sent = json.loads(request.read())
+        self.sent.append(sent)
+        number = next((n for n in range(len(self.rounds)) if self.asked(n) == sent), None)
+        if number is None:
+            raise UnmatchedRequestError(
+                "it was not recorded", reason="body_differs", method="POST", url=str(request.url), path="-"
+            )
+        others = self.instead.get(number, [])
+        delivery = others.pop(0) if others else whole(self.rounds[number].transcript)
         if isinstance(delivery, Exception):
             raise delivery
         return replayed_response(module, request, delivery)
