@@ -29,7 +29,7 @@ NAMES = [
     "synthetic_parallel_calls",
 ]
 #: Of the single cuts of a body this many are tried, evenly spread: all of them are some 24,000 conversations.
-MOST_CUTS = 40
+MOST_CUTS = 25
 
 every_conversation = pytest.mark.parametrize("name", NAMES)
 sync_and_async = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
@@ -92,10 +92,10 @@ def test_invariant_a_body_that_comes_byte_by_byte_changes_nothing(name: str) -> 
 
 
 def faults(transcript: Transcript) -> Iterator[tuple[str, Edit]]:
-    """Yield the edits of the fault class that a transcript has a place for, up to six a mutation."""
+    """Yield the edits of the fault class that a transcript has a place for, up to four a mutation."""
     stream = Stream.of(transcript, transcript.dialect)
     for one in mutations(classes=[Class.FAULT], dialect=transcript.dialect):
-        for numbers in one.variants(stream, 6):
+        for numbers in one.variants(stream, 4):
             try:
                 yield f"{one.name}{numbers}", one.apply(stream, numbers)
             except Inapplicable:
@@ -113,8 +113,11 @@ def test_invariant_a_broken_stream_is_an_error_and_runs_nothing(name: str, numbe
         broken = cut(edit.stream.body(), transcript)
         talk = talks(name, number, broken)
         calls = [] if number == 0 else talks(name).run().calls
-        with pytest.raises((ConversationError, DialectError, UnmatchedRequestError)):
+        try:
             talk.run(is_async=is_async, backoff=Backoff(retries=0))
+        except (ConversationError, DialectError, UnmatchedRequestError):
+            pass
+        else:
             raise AssertionError(f"{told}: no error, and the answer {talk.answer.text!r}")
         told_of = [one for one in talk.answer.outcomes if not one.ok]
         if not told_of:  # else the model is told that it cannot be called so
@@ -234,8 +237,11 @@ def test_with_on_restart_a_round_whose_answer_changes_begins_again(is_async: boo
 def test_an_answer_that_is_shorter_on_a_retry_has_changed(is_async: bool) -> None:
     transcript = interactions("synthetic_count_string")[1].transcript
     broken = dropped(transcript, transcript.body.index(b'" characters"') + 60)
-    shorter = cut(transcript.body.replace(b'" has"', b'" has 9 ch"').replace(b'" 9"', b'""').replace(b'" characters"', b'""')
-                  .replace(b'"."', b'""'), transcript)  # fmt: skip
+    body = transcript.body
+    for piece, other in ((b'" has"', b'" has 9 ch"'), (b'" 9"', b'""'), (b'" characters"', b'""'), (b'"."', b'""')):
+        assert piece in body
+        body = body.replace(piece, other)
+    shorter = cut(body, transcript)
     talk = talks("synthetic_count_string", 1, broken, shorter)
     with pytest.raises(AnswerChangedError):
         talk.run(is_async=is_async)
