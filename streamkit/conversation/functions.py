@@ -88,8 +88,6 @@ class Functions:
         return functions if isinstance(functions, Functions) else cls(functions or ())
 
     @overload
-    def add(self, call: F, /) -> F: ...
-    @overload
     def add(
         self, call: F, /, *, name: str | None = None, description: str | None = None,
         parameters: Mapping[str, Any] | None = None,

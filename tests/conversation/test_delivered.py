@@ -84,8 +84,10 @@ def test_invariant_no_cut_of_a_body_changes_a_conversation(name: str, is_async: 
 @every_conversation
 def test_invariant_a_body_that_comes_byte_by_byte_changes_nothing(name: str) -> None:
     transcripts = [one.transcript for one in interactions(name)]
-    drip = {number: [cut(one.body, one, *range(1, len(one.body)))] for number, one in enumerate(transcripts)}
-    assert facts(talks(name).run()) == facts(Talk(interactions(name), dict(drip)).run())
+    drip: dict[int, list[Delivery | Exception]] = {
+        number: [cut(one.body, one, *range(1, len(one.body)))] for number, one in enumerate(transcripts)
+    }
+    assert facts(talks(name).run()) == facts(Talk(interactions(name), drip).run())
 
 
 # -- mutations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import sys
 from dataclasses import dataclass
@@ -221,11 +221,11 @@ def test_a_schema_fetches_nothing() -> None:
 def test_what_a_typed_function_gets_has_its_types_and_its_own_defaults() -> None:
     got: list[Any] = []
 
-    def book(day: datetime.date, at: Place, kind: Literal["a", "b"] = "b", *, sure: bool = True) -> None:
+    def book(day: dt.date, at: Place, kind: Literal["a", "b"] = "b", *, sure: bool = True) -> None:
         got.extend([day, at, kind, sure])
 
     assert Functions([book]).call_function("book", '{"day":"2026-11-26","at":{"city":"Rome"}}').ok
-    assert [datetime.date(2026, 11, 26), Place(city="Rome"), "b", True] == got
+    assert [dt.date(2026, 11, 26), Place(city="Rome"), "b", True] == got
     wrong = Functions([book]).call_function("book", '{"day":"soon","at":{}}').text
     assert "day: Input should be a valid date" in wrong
     assert "at.city: Field required" in wrong
@@ -251,7 +251,7 @@ class Point:
         (None, "null"),
         ({"a": [1, "ü"]}, '{"a":[1,"ü"]}'),
         (Point(1.0, float("nan")), '{"x":1.0,"y":"NaN"}'),
-        (datetime.date(2026, 1, 2), '"2026-01-02"'),
+        (dt.date(2026, 1, 2), '"2026-01-02"'),
     ],
 )
 def test_a_result_is_a_text_or_json(value: Any, text: str) -> None:

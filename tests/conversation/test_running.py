@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -186,16 +187,18 @@ def test_the_limit_of_calls_that_run_at_once_is_one_for_all(released: threading.
 
 def test_calls_that_are_cancelled_with_their_caller_leave_nothing_behind(released: threading.Event) -> None:
     functions = Functions()
+    begun: Future[None] = Future()
 
     @functions.add
     def meet(n: int) -> int:
+        if n == 1:
+            begun.set_result(None)
         released.wait()
         return n
 
     async def cancelled() -> None:
         task = asyncio.create_task(arun_all(functions, CALLS, None, together=True))
-        while not any(one.name == "streamkit call of meet" for one in threading.enumerate()):
-            await asyncio.sleep(0)
+        await asyncio.wrap_future(begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

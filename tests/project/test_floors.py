@@ -52,7 +52,7 @@ NETWORK = {
 
 #: (module or package, what it imports): where it may do so, and why.
 EXCEPTIONS = {
-    ("streamkit.cli.chat", "openai"): ({"function"}, "it talks to a provider as a user of the library would"),
+    ("streamkit.cli.chat_setting", "openai"): ({"function"}, "it talks to a provider as a user of the library would"),
     ("streamkit.completion", "openai"): ({"function", "types"}, "to_openai gives the library's own type"),
     ("streamkit.pytest_plugin", "openai"): ({"types"}, "the fixtures of real clients are annotated"),
     ("streamkit.wire", "typing_extensions"): ({"types"}, "Buffer is in the standard library from 3.12 on"),

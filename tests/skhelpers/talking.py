@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +135,10 @@ class Talk:
                 async for piece in self.answer:
                     self.pieces.append(piece)
 
-        self.clock.run(talk())
+        if client is None:
+            self.clock.run(talk())
+        else:  # it has real sockets, for which no timer of a virtual loop waits
+            asyncio.run(talk())
         return self
 
     @property
@@ -166,7 +170,7 @@ def dropped(transcript: Transcript, at: int, ending: Ending = Ending.RESET) -> D
     return Delivery(transcript.head, [transcript.body[:at]], ending)
 
 
-def refused(status: int, error: Json | None = None, **headers: str) -> Delivery:
+def refused(status: int, error: Json | None = None, /, **headers: str) -> Delivery:
     """Return the delivery of an answer that is no stream but an error."""
     head = ResponseHead(
         status, "", (("content-type", "application/json"), *((n.replace("_", "-"), v) for n, v in headers.items()))
