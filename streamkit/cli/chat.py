@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from contextlib import ExitStack, suppress
@@ -111,6 +112,8 @@ class _Screen:
 
     def lines(self) -> Iterator[str | None]:
         """Yield what is typed, line by line; None for Ctrl-C."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
         if not self.is_terminal:
             yield from (line.rstrip("\r\n") for line in sys.stdin)
             return
@@ -188,6 +191,8 @@ class _Loop:
             if not self._screen.is_terminal:
                 raise
             self._screen.line("(ended)", "bright_black")
+        except BrokenPipeError:  # whoever read the output has gone
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a client, a provider or a cassette says
             if self._debug:
                 traceback.print_exception(error)

@@ -8,6 +8,7 @@ fails before the first byte.
 from __future__ import annotations
 
 import inspect
+from collections.abc import MutableSequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ class _Settings:
         self._on_restart = on_restart
 
     def _start(self, messages: list[Any], rounds: list[Round]) -> _Core:
+        if not isinstance(messages, MutableSequence):
+            raise UsageError(f"messages is a {type(messages).__name__}: give a list, which the conversation adds to")
         return _Core(converse(self._plan, messages, rounds))
 
     def _open(self, step: steps.Open) -> Any:

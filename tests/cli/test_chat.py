@@ -88,6 +88,7 @@ def test_a_question_that_was_not_recorded_is_an_error_and_the_conversation_goes_
         shown.wait_for("\n> ")
         shown.type(f"{ASKED}\n")
         shown.wait_for(f"{ANSWER}\n")
+        shown.wait_for("> ")
         shown.type(CTRL_D)
         assert 0 == shown.wait()
 
@@ -121,6 +122,7 @@ def test_calls_are_coloured_on_a_terminal_that_allows_it(tmp_path: Path) -> None
         shown.type("\n")
         shown.wait_for("get_current_weather(")
         shown.wait_for(ANSWER)
+        shown.wait_for("> ")
         shown.type(CTRL_D)
         assert 0 == shown.wait()
     assert COLOUR.search(shown.seen) is not None
@@ -162,10 +164,8 @@ def test_a_live_conversation_is_recorded_and_replays(tmp_path: Path) -> None:
     )
     asked = "How many characters are in 'streaming'?"
     with server_for("conversations/synthetic_count_string") as server:
-        live = piped(
-            tmp_path, f"{asked}\n", "--model", "m", "--functions", "tools", "--record", "kept", "--api-key-env", "MY_KEY",
-            OPENAI_BASE_URL=server.base_url(), MY_KEY="sk-" + "k" * 30,
-        )  # fmt: skip
+        how = ["--model", "m", "--functions", "tools", "--record", "kept", "--api-key-env", "MY_KEY"]
+        live = piped(tmp_path, f"{asked}\n", *how, OPENAI_BASE_URL=server.base_url(), MY_KEY="sk-" + "k" * 30)
     assert (0, "") == (live.returncode, live.stderr)
     assert "It has 9 characters.\n" in live.stdout
     kept = load_cassette(tmp_path / "cassettes" / "kept.yaml")
@@ -187,6 +187,23 @@ def test_a_live_conversation_with_responses_and_a_system_message(tmp_path: Path)
         )  # fmt: skip
     assert 2 == done.returncode
     assert "after 1 rounds the model still calls get_current_weather" in done.stderr
+
+
+def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_path: Path) -> None:
+    command = [sys.executable, *CHAT, "--cassette", BOSTON]
+    done = subprocess.run(command, input=b"\xff\xfe?\n", capture_output=True, cwd=tmp_path, timeout=120, check=False)
+    assert (2, True) == (done.returncode, b"no recorded interaction answers" in done.stderr)
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        running.stdin.write(b"\n")
+        running.stdin.close()
+        assert b"" == running.stderr.read()
+        assert 0 == running.wait(120)
 
 
 # -- calls at fault

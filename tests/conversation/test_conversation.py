@@ -515,6 +515,13 @@ def test_an_argument_that_cannot_be_used_is_refused(how: dict[str, Any], said: s
         Conversation(openai.OpenAI(api_key="x"), "m", **how)
 
 
+def test_messages_that_cannot_grow_are_refused_before_anything_is_asked() -> None:
+    talk = Talk(interactions("synthetic_streaming"))
+    with pytest.raises(UsageError, match="messages is a tuple: give a list"):
+        Conversation(talk.client(), "m").get_response((BOSTON,)).read()  # type: ignore[arg-type]  # which is the point
+    assert [] == talk.sent
+
+
 def test_a_client_of_the_other_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="AsyncOpenAI is for AsyncConversation"):
         Conversation(openai.AsyncOpenAI(api_key="x"), "m")

@@ -28,7 +28,7 @@ NAMES = [
     "synthetic_count_string_responses",
     "synthetic_parallel_calls",
 ]
-#: Of the single cuts of a body this many are tried, evenly spread: all of them are some 24,000 conversations.
+#: Of the single cuts of a body this many are tried, evenly spread: all of them are 50,518 conversations.
 MOST_CUTS = 25
 
 every_conversation = pytest.mark.parametrize("name", NAMES)
