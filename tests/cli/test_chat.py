@@ -105,9 +105,7 @@ def test_ctrl_c_ends_the_answer_and_not_the_program(tmp_path: Path) -> None:
             shown.wait_for("Quantum")
             shown.type(CTRL_C)
             shown.wait_for("(ended)\n> ")
-            shown.type(CTRL_C)
-            shown.wait_for("(Ctrl-D ends the conversation)")
-            shown.wait_for("> ")
+            shown.press(CTRL_C, "(Ctrl-D ends the conversation)\n> ")
             shown.type("Explain quantum computing\n")
             shown.wait_for("Quantum computers compute with qubits.\n")
             shown.wait_for("> ")
@@ -142,13 +140,14 @@ def test_calls_are_coloured_on_a_terminal_that_allows_it(tmp_path: Path) -> None
           "Nine characters."]),
         ("conversations/synthetic_dropped_connection",
          ["> Name three primes.",
-          "(again in 2 s: InternalServerError: Error code: 503 - The server is overloaded.)", "2, 3",
+          "(again in 2 s: InternalServerError: Error code: 503 - ...)", "2, 3",
           "(again in 1 s: ReadError: the connection was reset)", " and 5."]),
     ],
 )  # fmt: skip
 def test_a_replayed_conversation_in_a_pipe_is_plain(tmp_path: Path, name: str, expected: list[str]) -> None:
     done = piped(tmp_path, "\n", "--cassette", name)
-    assert (0, expected, "") == (done.returncode, done.stdout.splitlines(), done.stderr)
+    shown = re.sub(r"(Error code: 503 - ).*\)", r"\1...)", done.stdout)  # the library's words differ with its version
+    assert (0, expected, "") == (done.returncode, shown.splitlines(), done.stderr)
 
 
 def test_each_line_of_a_pipe_is_a_message_and_one_that_fails_makes_the_exit_code_2(tmp_path: Path) -> None:

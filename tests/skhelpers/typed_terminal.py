@@ -61,6 +61,21 @@ class TypedTerminal:
         """Type a text."""
         os.write(self._typed, text.encode())
 
+    def press(self, key: str, text: str, seconds: float = 60.0) -> None:
+        """Press a key, again and again as an impatient user would, until a text is shown.
+
+        A signal that comes between the prompt of `input()` and its wait for keys wakes it with the next key only.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.type(key)
+            try:
+                self.wait_for(text, 2.0)
+            except AssertionError:
+                continue
+            return
+        raise AssertionError(f"{text!r} was not shown; seen behind the last: {self.seen[self._from :]!r}")
+
     def wait_for(self, text: str, seconds: float = 60.0) -> str:
         """Wait until a text is shown behind the one that was waited for before, and return what came up to it."""
         until = time.monotonic() + seconds
