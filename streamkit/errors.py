@@ -225,7 +225,7 @@ class ConversationError(StreamkitError):
 
 
 class AnswerChangedError(ConversationError):
-    """An answer was asked for again, and says something else than what was handed out of it.
+    """An answer that was asked for again, or revises itself, says something else than what was handed out of it.
 
     Attributes:
         given: what was handed out of this round.
@@ -239,7 +239,7 @@ class AnswerChangedError(ConversationError):
             (n for n, (a, b) in enumerate(zip(given, text, strict=False)) if a != b), min(len(given), len(text))
         )
         super().__init__(
-            f"asked again, the answer differs after {same} characters from what was handed out: "
+            f"the answer differs after {same} characters from what was handed out of it before: "
             f"{given[same : same + 40]!r} became {text[same : same + 40]!r}. With on_restart= such a round begins again"
         )
 

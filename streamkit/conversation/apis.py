@@ -22,6 +22,8 @@ __all__ = ["Api", "api_of"]
 
 Json = dict[str, Any]
 
+_OUR_CALLS = ("function_call", "custom_tool_call")
+
 
 class Api(Protocol):
     """One API of the openai library."""
@@ -169,7 +171,8 @@ class _Responses:
         items.sort(key=lambda item: item[0])
         said = (choice.content or choice.refusal) if choice is not None else None
         if said or not calls:
-            at = next((n for n, (_, item) in enumerate(items) if item["type"].endswith("_call")), len(items))
+            # Where it stood is not known of a plain text: before what it announces, and behind what it is made of.
+            at = next((n for n, (_, item) in enumerate(items) if item["type"] in _OUR_CALLS), len(items))
             items.insert(at, (0, {"role": "assistant", "content": said or ""}))
         results = [
             {"type": f"{'custom_tool' if sent.type == 'custom' else 'function'}_call_output",

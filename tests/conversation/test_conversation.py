@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from streamkit.conversation.core import summed
 from streamkit.conversation.examples import functions as examples
 from streamkit.conversation.examples import get_current_weather
 from streamkit.errors import (
+    AnswerChangedError,
     ConversationError,
     NetworkBlockedError,
     PayloadError,
@@ -29,6 +31,7 @@ from streamkit.errors import (
     UsageError,
 )
 from streamkit.replay import network_blocked
+from streamkit.replay.delivery import Delivery
 from streamkit.server import ReplayServer
 from streamkit.transcript import ResponseHead, Transcript
 
@@ -427,6 +430,37 @@ def test_what_is_no_answer_is_a_typed_error_and_changes_nothing(
     with pytest.raises(error):
         answered(transcript, messages, is_async=is_async)
     assert [BOSTON] == messages
+
+
+@sync_and_async
+def test_nobody_reads_on_behind_the_event_that_ends_an_answer(is_async: bool) -> None:
+    """A server may keep the connection open."""
+    for name in ("synthetic_streaming", "synthetic_count_string_responses"):
+        *_, last = interactions(name)
+
+        def chunks(body: bytes = last.transcript.body) -> Iterator[bytes]:
+            yield body
+            raise AssertionError("it was read on")
+
+        talk = Talk([last], {0: [Delivery(last.transcript.head, chunks())]})
+        assert talk.run(is_async=is_async).answer.rounds[0].completion.ended
+
+
+@sync_and_async
+def test_an_answer_that_revises_itself_begins_again_or_is_an_error(is_async: bool) -> None:
+    done = {"type": "message", "id": "m", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "Hello there", "annotations": []}]}  # fmt: skip
+    events: list[Any] = [
+        {"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0, "delta": "Helo"},
+        {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": [done]}},
+    ]
+    transcript = Transcript("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode())
+    with pytest.raises(AnswerChangedError, match="differs after 3 characters") as caught:
+        answered(transcript, [BOSTON], is_async=is_async, api="responses")
+    assert ("Helo", "Hello there") == (caught.value.given, caught.value.text)
+    told: list[str] = []
+    how: dict[str, Any] = {"api": "responses", "on_restart": lambda: told.append("again")}
+    assert ("Hello there", ["again"]) == (answered(transcript, [BOSTON], is_async=is_async, **how), told)
 
 
 # -- left early
