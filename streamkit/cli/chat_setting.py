@@ -111,7 +111,7 @@ def live(
     from streamkit.conversation.loading import load_functions
 
     if model is None:
-        raise UsageError("which model? --model NAME; or, with no key, --cassette conversations/boston_weather")
+        raise UsageError("which model? --model NAME; or, with no key, --cassette conversations/weather_in_boston")
     setting = Setting(
         model, api, base_url, _key(api_key_env), legacy=legacy, system=system,
         functions=load_functions(functions) if functions is not None else None,
@@ -204,6 +204,6 @@ def _key(variable: str) -> str:
     if not key:
         raise UsageError(
             f"there is no key in {variable}: set it, name another with --api-key-env, or try it without one: "
-            "streamkit chat --cassette conversations/boston_weather"
+            "streamkit chat --cassette conversations/weather_in_boston"
         )
     return key

@@ -1,6 +1,6 @@
 """Two functions to try a conversation with; those of the bundled conversations.
 
-streamkit chat --cassette conversations/boston_weather
+streamkit chat --cassette conversations/weather_in_boston
 """
 
 from __future__ import annotations

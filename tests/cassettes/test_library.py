@@ -42,10 +42,10 @@ def test_conversations_are_named_and_say_what_is_synthetic_and_are_not_among_the
     found = {name: load_cassette(find(name)).transcripts for name in names() if name.startswith("conversations/")}
     assert len(found) > 5
     for name, transcripts in found.items():
-        expected = [False, True] if name == "conversations/boston_weather" else [True] * len(transcripts)
+        expected = [False, True] if name == "conversations/weather_in_boston" else [True] * len(transcripts)
         assert expected == [transcript.synthetic for transcript in transcripts]
-        assert name == "conversations/boston_weather" or name.startswith("conversations/synthetic_")
-    first = load("conversations/boston_weather#1")
+        assert name == "conversations/weather_in_boston" or name.startswith("conversations/synthetic_")
+    first = load("conversations/weather_in_boston#1")
     assert load("openai_chat/boston_weather").sha256 == first.sha256
     assert "not recorded" in first.source
     assert not any(transcript.name.startswith("conversations/") for transcript in bundled())

@@ -23,7 +23,7 @@ skhelpers = pytest.importorskip("skhelpers.typed_terminal", reason="needs a syst
 CTRL_C, CTRL_D = skhelpers.CTRL_C, skhelpers.CTRL_D
 
 CHAT = ["-m", "streamkit", "chat"]
-BOSTON = "conversations/boston_weather"
+BOSTON = "conversations/weather_in_boston"
 ASKED = "What is the weather like in Boston?"
 CALL = '  get_current_weather({ "location": "Boston" })'
 RESULT = '  = {"location":"Boston","temperature":22,"unit":"celsius","sky":"clear"}'
@@ -214,7 +214,7 @@ def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_pat
         ([], "which model?"),
         (["--model", "m"], "there is no key in OPENAI_API_KEY"),
         (["--model", "m", "--api-key-env", "MY_KEY"], "there is no key in MY_KEY"),
-        (["--cassette", "conversations/bostn_weather"], "did you mean 'conversations/boston_weather'"),
+        (["--cassette", "conversations/weather_in_bostn"], "did you mean 'conversations/weather_in_boston'"),
         (["--cassette", "gemini/synthetic_two_candidates"], "holds no request to Chat Completions or Responses"),
         (["--cassette", BOSTON, "--record", "x"], "--record is for a live conversation"),
         (["--cassette", BOSTON, "--functions", "nosuchmodule"], "cannot load 'nosuchmodule': ModuleNotFoundError"),

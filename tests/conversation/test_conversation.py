@@ -74,7 +74,7 @@ def answered(source: Any, messages: list[Any], *, is_async: bool, **how: Any) ->
 def test_a_conversation_is_replayed_from_a_cassette(is_async: bool) -> None:
     messages: list[Any] = [BOSTON]
     how: dict[str, Any] = {"functions": [get_current_weather_of_guide()], "tool_choice": "auto"}
-    with streamkit.use_cassette(find("conversations/boston_weather"), record_mode="none") as cassette:
+    with streamkit.use_cassette(find("conversations/weather_in_boston"), record_mode="none") as cassette:
         if is_async:
 
             async def talk() -> str:
@@ -106,7 +106,7 @@ def test_a_conversation_is_replayed_over_real_sockets(name: str, is_async: bool)
 
 
 def test_a_conversation_is_replayed_by_a_transport() -> None:
-    conversation = replayed(*(one.transcript for one in interactions("boston_weather")), functions=examples)
+    conversation = replayed(*(one.transcript for one in interactions("weather_in_boston")), functions=examples)
     messages: list[Any] = [BOSTON]
     pieces = ["It", " is", " 22", " °C", " and", " clear", " in", " Boston", "."]
     assert pieces == list(conversation.get_response(messages))
@@ -115,7 +115,7 @@ def test_a_conversation_is_replayed_by_a_transport() -> None:
 def test_a_cassette_that_runs_out_is_its_own_error_and_is_not_retried() -> None:
     clock = streamkit.VirtualClock()
     messages: list[Any] = [BOSTON]
-    with streamkit.use_cassette(find("conversations/boston_weather"), record_mode="none"):
+    with streamkit.use_cassette(find("conversations/weather_in_boston"), record_mode="none"):
         conversation = Conversation(
             openai.OpenAI(api_key="x"), "gpt-4", functions=[get_current_weather_of_guide()], tool_choice="auto",
             clock=clock,
@@ -130,7 +130,7 @@ def test_a_cassette_that_runs_out_is_its_own_error_and_is_not_retried() -> None:
 
 
 def test_a_replay_that_has_no_answer_left_is_its_own_error() -> None:
-    (first, _) = interactions("boston_weather")
+    (first, _) = interactions("weather_in_boston")
     conversation = replayed(first.transcript, first.transcript, functions=examples, backoff=Backoff(retries=5))
     messages: list[Any] = [BOSTON]
     with pytest.raises(UsageError, match="only 2 transcripts were given"):
@@ -397,7 +397,7 @@ def test_a_call_in_both_forms_is_made_once() -> None:
 
 @sync_and_async
 def test_a_model_that_calls_for_ever_is_stopped_before_its_last_calls(is_async: bool) -> None:
-    (first, _) = interactions("boston_weather")
+    (first, _) = interactions("weather_in_boston")
     made: list[Call] = []
     messages: list[Any] = [BOSTON]
     how: dict[str, Any] = {"functions": examples, "max_rounds": 3, "on_call": made.append}

@@ -21,7 +21,7 @@ from streamkit.replay.delivery import Delivery
 from streamkit.transcript import Ending, Transcript
 
 NAMES = [
-    "boston_weather",
+    "weather_in_boston",
     "synthetic_boston_weather_responses",
     "synthetic_count_string",
     "synthetic_count_string_legacy",

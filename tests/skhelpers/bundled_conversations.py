@@ -1,6 +1,6 @@
 """The conversations among the bundled cassettes: several requests each, in the order in which they are made.
 
-`bundled` writes them and holds them to this. Those named `synthetic_` no server sent. In `boston_weather` the first
+`bundled` writes them and holds them to this. Those named `synthetic_` no server sent. In `weather_in_boston` the first
 answer is the one that a public report shows, and the second, which the report does not have, is synthetic.
 """
 
@@ -333,7 +333,7 @@ def conversations(boston: Transcript) -> dict[str, list[Interaction]]:
         boston: the answer of the public report.
     """
     made = {
-        "boston_weather": _boston(boston),
+        "weather_in_boston": _boston(boston),
         "synthetic_boston_weather_responses": _in_responses(
             _BOSTON, (), ("call_boston", "get_current_weather", '{"loca', 'tion":"', "Boston", '"}'), _WEATHER_TEXT,
             ("It is 22", " °C", " and clear", " in Boston."),
