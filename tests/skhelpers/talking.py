@@ -178,9 +178,4 @@ def refused(status: int, error: Json | None = None, /, **headers: str) -> Delive
     return Delivery(head, [json.dumps({"error": error or {"message": "no", "type": "test", "code": None}}).encode()])
 
 
-def run_sync_and_async(make: Callable[[], Talk], **settings: Any) -> list[Talk]:
-    """Have a conversation with the sync client and with the async one."""
-    return [make().run(is_async=is_async, **settings) for is_async in (False, True)]
-
-
-__all__ = ["Talk", "cut", "dropped", "interactions", "refused", "run_sync_and_async", "whole"]
+__all__ = ["Talk", "cut", "dropped", "interactions", "refused", "whole"]
