@@ -16,6 +16,7 @@ __all__ = ["bundled", "bundled_folder", "find", "load", "names"]
 
 _SUFFIXES = (".yaml", ".yml")
 _BODY_SUFFIXES = (".sse",)
+_CONVERSATIONS = "conversations/"
 
 
 def bundled_folder() -> Path:
@@ -79,13 +80,18 @@ def names(*, folder: str | Path | None = None) -> list[str]:
 
 
 def bundled() -> list[Transcript]:
-    """Return every transcript that travels with streamkit, in the order of their names, recorded ones first."""
+    """Return every transcript that travels with streamkit, in the order of their names, recorded ones first.
+
+    Without those of `conversations/`: they are there to be replayed to a program, round after round, and what there is
+    to be tried on their bytes, the others have too.
+    """
     return list(_bundled(bundled_folder()))
 
 
 @lru_cache(maxsize=4)
 def _bundled(folder: Path) -> tuple[Transcript, ...]:
-    listed = [t for name in _names_in(folder) for t in load_cassette(_file(folder, name), name=name).transcripts]
+    own = [name for name in _names_in(folder) if not name.startswith(_CONVERSATIONS)]
+    listed = [t for name in own for t in load_cassette(_file(folder, name), name=name).transcripts]
     return tuple(sorted(listed, key=lambda transcript: (transcript.synthetic, transcript.name)))
 
 

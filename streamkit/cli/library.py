@@ -35,11 +35,13 @@ def list_(as_json: bool) -> int:
             held = (
                 [cassettes.load(name)]
                 if path.suffix == ".sse"
-                else cassettes.load_cassette(path, name=name).transcripts
+                else list(cassettes.load_cassette(path, name=name).transcripts)
             )
         except StreamkitError as error:
             broken.append(str(error))
             continue
+        if len(held) > 1:  # the first by its number too: so it can be named
+            held = [transcript.renamed(f"{name}#{number}") for number, transcript in enumerate(held, 1)]
         rows.extend(_facts(transcript) for transcript in held)
     if as_json:
         write_json("-", rows)
