@@ -13,7 +13,8 @@ What a copy would share with its original makes a proof worthless, so it is refu
 generator, a bound method of a built-in object that only deepcopy could take.
 
 What never changes may be shared: classes, functions, modules, compiled patterns, decoders of JSON, locks, loggers, and
-bare `object()`s, of which only the identity counts. A pickle holds a reference to these.
+bare `object()`s, of which only the identity counts, or a module's own objects without attributes. A pickle holds a
+reference to these.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import json.scanner
 import logging
 import pickle
 import re
+import sys
 import threading
 import types
 from collections import deque
@@ -60,7 +62,15 @@ def _is_shared(value: Any) -> bool:
         return all(isinstance(default, (*_ATOMS, tuple)) for default in value.__defaults__ or ())
     if isinstance(value, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
         raise _NotCopyable(f"its state holds the generator {value.__qualname__}, which cannot be copied")
-    return isinstance(value, _SHARED) or (kind.__module__, kind.__qualname__) in _SHARED_BY_NAME
+    return isinstance(value, _SHARED) or (kind.__module__, kind.__qualname__) in _SHARED_BY_NAME or _is_mark(value)
+
+
+def _is_mark(value: Any) -> bool:
+    """Whether a value is an object without attributes that its module holds: its identity is all that it says."""
+    if getattr(value, "__dict__", True) or any(getattr(base, "__slots__", ()) for base in type(value).__mro__):
+        return False
+    module = sys.modules.get(type(value).__module__)
+    return any(held is value for held in vars(module).values()) if module is not None else False
 
 
 #: What pickles of this process refer to. Never emptied: a pickle must find what it refers to.
@@ -111,7 +121,7 @@ class _Freezer:
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
         self._held: list[Any] = []  # an id is only an object's as long as it lives
-        self.bare = False  # whether there is a bare object(), which plain pickles do not keep
+        self.bare = False  # whether there is a bare object(), or its like, which plain pickles do not keep
         self.bound = False  # whether there is a built-in object's bound method, which deepcopy does not copy
 
     def freeze(self, value: Any) -> Any:
@@ -122,7 +132,7 @@ class _Freezer:
             return (tuple, *map(self.freeze, value))
         if _is_shared(value):
             self._held.append(value)
-            self.bare = self.bare or kind is object
+            self.bare = self.bare or kind is object or _is_mark(value)
             return ("shared", id(value))
         place = self._places.get(id(value))
         if place is not None:

@@ -119,7 +119,31 @@ class LateSentinel(Sentinel):
         return super().feed(chunk)
 
 
-@pytest.mark.parametrize("make", [Sentinel, LateSentinel])
+class _Mark:
+    """A sentinel of a class of its own."""
+
+
+MARK = _Mark()
+
+
+class MarkedSentinel(Sentinel):
+    """Tells its first line by an instance of a class, as the module has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = MARK
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        lines = Held.feed(self, chunk)
+        if self.first is MARK and lines:
+            self.first = lines[0]
+        return lines
+
+    def result(self) -> str:
+        return "none came" if self.first is MARK else repr(self.first)
+
+
+@pytest.mark.parametrize("make", [Sentinel, LateSentinel, MarkedSentinel])
 def test_a_bare_object_stays_the_very_same(make: type[Sentinel]) -> None:
     assert "proved" == of(make).verdict
 
