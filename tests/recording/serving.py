@@ -131,7 +131,9 @@ class Recorder:
     only: Sequence[str] = ()
     about: str = ""
 
-    def record(self, name: str, ask: Callable[[str], View], *, error: str = "", about: str = "") -> None:
+    def record(
+        self, name: str, ask: Callable[[str], View], *, error: str = "", about: str = "", dialect: str | None = None
+    ) -> None:
         """Record one answer and write what the client had of it.
 
         Args:
@@ -139,6 +141,7 @@ class Recorder:
             ask: gets a base URL and returns the client's view.
             error: the error of streamkit that the stream deserves; "" for none.
             about: a further remark for the source line.
+            dialect: that of a body that does not show it.
         """
         from streamkit.cassettes import Cassette, dump, load_cassette
         from streamkit.server import RecordingProxy
@@ -161,7 +164,7 @@ class Recorder:
             part for part in (f"sent by {self.server} on {day}", self.about, about,
                               f"recorded by tests/recording/{self.script}; the base URL is a neutral one") if part
         )  # fmt: skip
-        one = replace(one, source=told, server=self.server, request=asked)
+        one = replace(one, source=told, server=self.server, request=asked, dialect=one.dialect or dialect)
         raw = dump(Cassette((Interaction(asked, one),)))
         local = _LOCAL.search(raw)
         if local:

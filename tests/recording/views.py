@@ -169,7 +169,7 @@ def _drain(ask: Callable[[], Iterable[Any]], into: list[Any], take: int | None) 
                 stream.close()  # type: ignore[attr-defined]
                 break
     except Exception as error:  # noqa: BLE001 - whatever the client raises is its view
-        return _named(error)
+        return raised_by(error)
     return None
 
 
@@ -177,8 +177,10 @@ def _attempt(what: Callable[[], Any]) -> Any:
     try:
         return what()
     except Exception as error:  # noqa: BLE001 - the library's error is what it makes of the stream
-        return {"raised": _named(error)}
+        return {"raised": raised_by(error)}
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+def raised_by(error: Exception) -> str:
+    """Return "library.Class: first line of the message"."""
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}: {first[:200]}"
