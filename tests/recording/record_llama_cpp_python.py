@@ -56,8 +56,11 @@ def interrupted(url: str, upstream: str) -> View:
 
     chunks: list[dict[str, Any]] = []
     raised, done = None, False
+    client = httpx.Client(timeout=120)  # made beforehand, for the answer shall not grow long meanwhile
+    client.get(f"{upstream}/v1/models")
+    again = {**RANDOM, "prompt": "Oslo", "max_tokens": 2}
     second = threading.Thread(
-        target=openai_completions, args=(upstream, {**RANDOM, "prompt": "Oslo", "max_tokens": 2}), daemon=True
+        target=client.post, args=(f"{upstream}/v1/completions",), kwargs={"json": again}, daemon=True
     )
     asked = {**RANDOM, "max_tokens": 900, "stream": True, "messages": [{"role": "user", "content": "Tell me all."}]}
     try:
@@ -72,6 +75,7 @@ def interrupted(url: str, upstream: str) -> View:
     except httpx.HTTPError as error:
         raised = raised_by(error)
     second.join(60)
+    client.close()
     if not done:
         raise SystemExit("the server has answered in another way than expected")
     return {"by": f"httpx {httpx.__version__}, a loop over the lines", "raised": raised, **joined(chunks)}
