@@ -43,6 +43,7 @@ def arguments(description: str, name: str) -> argparse.Namespace:
     place = Path(tempfile.gettempdir()) / "streamkit-recording"
     parser.add_argument("--folder", type=Path, default=place, help=f"for environments, models and logs ({place})")
     parser.add_argument("--python", type=Path, help=f"a Python that has {name} already")
+    parser.add_argument("--llama", type=Path, help="a Python that has llama-cpp-python[server] and gguf already")
     parser.add_argument("--library", type=Path, default=LIBRARY, help="where the cassettes go")
     parser.add_argument("--only", action="append", default=[], help="record only the cassette of this name")
     return parser.parse_args()
@@ -120,6 +121,7 @@ class Recorder:
         library: the folder for `folder`.
         only: names of cassettes; where there are any, others are passed over.
         about: what else the source line says.
+        dropped: headers of the answers that are left out, for they hold addresses of this machine.
     """
 
     folder: str
@@ -130,6 +132,7 @@ class Recorder:
     library: Path = LIBRARY
     only: Sequence[str] = ()
     about: str = ""
+    dropped: Sequence[str] = ()
 
     def record(
         self, name: str, ask: Callable[[str], View], *, error: str = "", about: str = "", dialect: str | None = None
@@ -153,6 +156,8 @@ class Recorder:
             path = Path(place) / "one.yaml"
             with RecordingProxy(self.upstream, path, record_mode="rewrite") as proxy:
                 view = ask(proxy.url)
+            if not path.exists():
+                raise SystemExit(f"{name}: nothing was asked; the client: {view['raised']}")
             (interaction,) = load_cassette(path).interactions
         one, asked = interaction.transcript, interaction.request
         if len(one.body) > MOST_BYTES:
@@ -181,7 +186,7 @@ class Recorder:
         return text.replace(self.upstream, self.neutral).replace(urlsplit(self.upstream).netloc, self._host())
 
     def _all_neutral(self, headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        return tuple((name, self._neutral(value)) for name, value in headers)
+        return tuple((name, self._neutral(value)) for name, value in headers if name.lower() not in self.dropped)
 
     def _host(self) -> str:
         return urlsplit(self.neutral).netloc

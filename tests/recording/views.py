@@ -6,6 +6,7 @@ over what the client library yields. Where the library accumulates too, `library
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any
@@ -73,17 +74,21 @@ def openai_responses(url: str, request: dict[str, Any], *, key: str = "none") ->
             return client.responses.create(stream=True, **request)  # type: ignore[no-any-return]
 
         raised = _drain(ask, events, None)
-    last = next((event.response for event in reversed(events) if event.type == "response.completed"), None)
-    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    calls = []
+    ends = ("response.completed", "response.incomplete")
+    last = next((event.response for event in reversed(events) if event.type in ends), None)
+    text, calls = "", {}
     for event in events:
-        if event.type == "response.output_item.done" and event.item.type == "function_call":
-            calls.append([event.item.call_id, event.item.name, event.item.arguments])
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        elif event.type == "response.output_item.added" and event.item.type == "function_call":
+            calls[event.item.id] = [event.item.call_id, event.item.name, ""]
+        elif event.type == "response.function_call_arguments.delta":
+            calls[event.item_id][2] += event.delta
     usage = None if last is None or last.usage is None else last.usage.model_dump(exclude_unset=True)
     return {
         "by": f"openai {version('openai')}, a loop over responses.create(stream=True)",
         "raised": raised,
-        "choices": [{"content": text, "calls": calls}],
+        "choices": [{"content": text, "calls": list(calls.values())}],
         "usage": usage,
         "library": None if last is None else {"content": last.output_text},
     }
@@ -103,19 +108,9 @@ def anthropic_messages(url: str, request: dict[str, Any], *, key: str = "none") 
                 held.append(stream.get_final_message())
 
         raised = _drain(ask, events, None)
-    content, blocks, reason, usage = "", {}, None, {}
-    for event in events:
-        if event.type == "content_block_start" and event.content_block.type == "tool_use":
-            blocks[event.index] = [event.content_block.id, event.content_block.name, ""]
-        elif event.type == "content_block_delta" and event.delta.type == "text_delta":
-            content += event.delta.text
-        elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
-            blocks[event.index][2] += event.delta.partial_json
-        elif event.type == "message_delta":
-            reason, usage = event.delta.stop_reason, event.usage.model_dump(exclude_none=True)
 
     def accumulated() -> Any:
-        (message,) = held
+        message = held[0]
         return {
             "content": "".join(block.text for block in message.content if block.type == "text"),
             "calls": [[block.id, block.name, block.input] for block in message.content if block.type == "tool_use"],
@@ -125,10 +120,44 @@ def anthropic_messages(url: str, request: dict[str, Any], *, key: str = "none") 
     return {
         "by": f"anthropic {version('anthropic')}, a loop over messages.stream()",
         "raised": raised,
-        "choices": [{"content": content, "calls": list(blocks.values()), "stop_reason": reason}],
-        "usage": {key: usage[key] for key in ("output_tokens",) if key in usage} or None,
-        "library": _attempt(accumulated),
+        **_message([event.model_dump(exclude_none=True) for event in events]),
+        "library": _attempt(accumulated) if held else None,
     }
+
+
+def plain_messages(url: str, request: dict[str, Any], *, key: str = "none") -> View:
+    """Ask for a message with httpx alone, and read to the end what the anthropic library gives up on."""
+    import httpx
+
+    events: list[dict[str, Any]] = []
+    raised = None
+    asked = {**request, "stream": True, "messages": [{"role": "user", "content": QUESTION}]}
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    try:
+        with httpx.stream("POST", f"{url}/v1/messages", json=asked, headers=headers, timeout=120) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    events.append(json.loads(line.removeprefix("data: ")))
+    except httpx.HTTPError as error:
+        raised = raised_by(error)
+    return {"by": f"httpx {httpx.__version__}, a loop over the lines", "raised": raised, **_message(events)}
+
+
+def _message(events: list[dict[str, Any]]) -> View:
+    """Join the events of a message."""
+    content, blocks, reason, usage = "", {}, None, None
+    for event in events:
+        block, delta = event.get("content_block") or {}, event.get("delta") or {}
+        if event["type"] == "content_block_start" and block["type"] == "tool_use":
+            blocks[event["index"]] = [block["id"], block["name"], ""]
+        elif event["type"] == "content_block_delta" and delta["type"] == "text_delta":
+            content += delta["text"]
+        elif event["type"] == "content_block_delta" and delta["type"] == "input_json_delta":
+            blocks[event["index"]][2] += delta["partial_json"]
+        elif event["type"] == "message_delta":
+            reason = delta.get("stop_reason")
+            usage = {"output_tokens": event["usage"]["output_tokens"]}
+    return {"choices": [{"content": content, "calls": list(blocks.values()), "stop_reason": reason}], "usage": usage}
 
 
 def joined(chunks: list[dict[str, Any]]) -> View:
