@@ -12,8 +12,10 @@ from streamkit.cassettes.format import load_cassette
 from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.transcript import Transcript
 
-__all__ = ["bundled", "bundled_folder", "find", "load", "names"]
+__all__ = ["RECORDED", "bundled", "bundled_folder", "everything", "find", "load", "names"]
 
+#: The part of the bundled folder with what real servers sent, faults and all; it is taken only where it is asked for.
+RECORDED = "recorded"
 _SUFFIXES = (".yaml", ".yml")
 _BODY_SUFFIXES = (".sse",)
 
@@ -79,14 +81,23 @@ def names(*, folder: str | Path | None = None) -> list[str]:
 
 
 def bundled() -> list[Transcript]:
-    """Return every transcript that travels with streamkit, in the order of their names, recorded ones first."""
+    """Return the transcripts that a run takes where none are named, in the order of their names, recorded ones first.
+
+    They are small and whole answers, a few of each dialect. `streamkit.library` gives all that travel with streamkit:
+    beside these the recordings of servers in `recorded/`, among them answers that are broken off.
+    """
     return list(_bundled(bundled_folder()))
 
 
 @lru_cache(maxsize=4)
 def _bundled(folder: Path) -> tuple[Transcript, ...]:
-    listed = [t for name in _names_in(folder) for t in load_cassette(_file(folder, name), name=name).transcripts]
+    listed = [one for one in everything(folder) if not one.name.startswith(f"{RECORDED}/")]
     return tuple(sorted(listed, key=lambda transcript: (transcript.synthetic, transcript.name)))
+
+
+def everything(folder: Path) -> list[Transcript]:
+    """Return every transcript below a folder, in the order of the names of the files."""
+    return [t for name in _names_in(folder) for t in load_cassette(_file(folder, name), name=name).transcripts]
 
 
 def _project_folder(folder: str | Path | None) -> Path:
