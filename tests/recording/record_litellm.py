@@ -56,7 +56,9 @@ def broken_upstream() -> Any:
 
 def main() -> int:
     """Do it; return an exit code."""
-    given = arguments(__doc__ or "", "litellm[proxy]")
+    given = arguments(
+        __doc__ or "", "litellm[proxy]", llama="a Python that has llama-cpp-python[server] and gguf already"
+    )
     python = given.python or environment(given.folder / FOLDER, ("litellm[proxy]",), "litellm, fastapi")
     of_llama = given.llama or environment(given.folder / "llama_cpp_python", NEEDED, "llama_cpp.server, gguf")
     model = given.folder / "random.gguf"
@@ -110,8 +112,8 @@ def main() -> int:
                 "tool_choice": {"type": "tool", "name": "weather"},
             }  # fmt: skip
             record.record(
-                "messages_forced_call", lambda url: plain_messages(url, asked, key=key),
-                about=f"translating {before}; each of that server's deltas became a block",
+                "messages_forced_call", lambda url: plain_messages(url, asked, key=key), error="PayloadError",
+                about=f"translating {before}; each of that server's deltas became a block, all of one id",
             )  # fmt: skip
             responses("responses_text", f"translating {before}", model="translated", max_output_tokens=8, input=QUESTION)
             responses(

@@ -115,8 +115,8 @@ def main() -> int:
             about="the prompt is longer than the context: a status of 200 and no body",
         )  # fmt: skip
         record.record(
-            "interrupted_by_another_request", lambda url: interrupted(url, upstream), error="TruncatedStreamError",
-            about="a second request made the server break this answer off",
+            "interrupted_by_another_request", lambda url: interrupted(url, upstream),
+            about="a second request made the server break this answer off: [DONE] without a finish reason",
         )  # fmt: skip
     return 0
 

@@ -37,13 +37,14 @@ _LOCAL = re.compile(rb"127\.0\.0\.1|localhost|/home/|/tmp/|/Users/|[A-Z]:\\\\Use
 View = dict[str, Any]
 
 
-def arguments(description: str, name: str) -> argparse.Namespace:
-    """Return the options that every script has."""
+def arguments(description: str, name: str, **paths: str) -> argparse.Namespace:
+    """Return the options that every script has, and further ones that take a path, with their help."""
     parser = argparse.ArgumentParser(description=description.partition("\n\n")[0])
     place = Path(tempfile.gettempdir()) / "streamkit-recording"
     parser.add_argument("--folder", type=Path, default=place, help=f"for environments, models and logs ({place})")
     parser.add_argument("--python", type=Path, help=f"a Python that has {name} already")
-    parser.add_argument("--llama", type=Path, help="a Python that has llama-cpp-python[server] and gguf already")
+    for option, help_text in paths.items():
+        parser.add_argument(f"--{option}", type=Path, help=help_text)
     parser.add_argument("--library", type=Path, default=LIBRARY, help="where the cassettes go")
     parser.add_argument("--only", action="append", default=[], help="record only the cassette of this name")
     return parser.parse_args()

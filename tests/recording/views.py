@@ -41,6 +41,7 @@ def openai_chat(url: str, request: dict[str, Any], *, key: str = "none", take: i
         "by": f"openai {version('openai')}, a loop over chat.completions.create(stream=True)",
         "raised": raised,
         "library": _attempt(accumulated),
+        **({} if take is None else {"took": take}),
         **joined([chunk.model_dump(exclude_unset=True) for chunk in chunks]),
     }
 
