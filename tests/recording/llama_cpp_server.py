@@ -59,7 +59,7 @@ def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float
 
     Args:
         path: of the file.
-        more: further tokens of the vocabulary, which are control tokens.
+        more: further tokens of the vocabulary.
         favoured: tokens that the model prefers wherever they may come, and how much.
     """
     gguf, np = import_module("gguf"), import_module("numpy")  # of the server's own environment
@@ -84,7 +84,7 @@ def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float
     tokens = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
     tokens += [(f"<0x{byte:02X}>", 6) for byte in range(256)]
     tokens += [(word.replace(" ", "▁"), 1) for word in words]
-    tokens += [(word, 4) for word in more]
+    tokens += [(word, 1) for word in more]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(1024)
     writer.add_embedding_length(size)

@@ -29,7 +29,7 @@ from views import (
 FOLDER = "llama_server"
 NEEDED = ("cmake", "ninja", "gguf")
 OFF = ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_APP", "BUILD_UI", "OPENSSL", "CURL")
-#: A call begins with this token; the model prefers it, and after a call the end.
+#: A call begins with this token.
 OPENER = "<tool_call>\n"
 RANDOM: dict[str, Any] = {"model": "random", "temperature": 0.7, "seed": 1}
 SHORT: dict[str, Any] = {**RANDOM, "max_tokens": 10}
@@ -43,10 +43,16 @@ CHATS: dict[str, dict[str, Any]] = {
     "two_choices": {**SHORT, "max_tokens": 5, "n": 2},
 }
 CALLS: dict[str, dict[str, Any]] = {
-    "forced_call": {**CALL, "tool_choice": FORCED, "parallel_tool_calls": False},
-    "forced_call_usage": {**CALL, "tool_choice": "required", "parallel_tool_calls": False, **USAGE},
-    "parallel_calls": {**CALL, "tool_choice": "required", "parallel_tool_calls": True},
-    "call_cut_by_length": {**CALL, "tool_choice": "required", "max_tokens": 20},
+    "forced_call": {**CALL, "tool_choice": FORCED},
+    "forced_call_usage": {**CALL, "tool_choice": "required", **USAGE},
+    "call_cut_by_length": {**CALL, "tool_choice": "required", "max_tokens": 28},
+}
+_NO_SPACE = dict.fromkeys(("\n", "<0x0A>", "<0x09>", "<0x20>", "<0x0D>"), -40)  # a grammar allows it everywhere
+#: What the models prefer: nothing; to end, which a grammar allows after a call; or one call after the other.
+MODELS: dict[str, dict[str, Any]] = {
+    "text": {},
+    "call": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 40, "</s>": 60, **_NO_SPACE}},
+    "calls": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 60, "</s>": 40, **_NO_SPACE}},
 }
 
 
@@ -112,7 +118,17 @@ def texts(record: Recorder) -> None:
     )  # fmt: skip
 
 
-def calls(record: Recorder) -> None:
+def many_calls(record: Recorder) -> None:
+    """Record two calls; to ask for no parallel calls does not keep this server from them."""
+    asked = {**CALL, "tool_choice": "required", "max_tokens": 90}
+    record.record("parallel_calls", lambda url: openai_chat(url, asked))
+    record.record(
+        "parallel_calls_unasked", lambda url: openai_chat(url, {**asked, "parallel_tool_calls": False}),
+        about="the request says that there shall be no parallel calls",
+    )  # fmt: skip
+
+
+def one_call(record: Recorder) -> None:
     """Record calls."""
     for name, request in CALLS.items():
         record.record(name, lambda url, request=request: openai_chat(url, request))  # type: ignore[misc]
@@ -141,12 +157,8 @@ def main() -> int:
     shown = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
     (version,) = re.findall(r"version: (\S+)", shown.stderr + shown.stdout)
     maker = str(Path(__file__).with_name("make_model.py"))
-    for name, options in {
-        "text": {},
-        "calls": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 4, "</s>": 3}},
-    }.items():
+    for name, options in MODELS.items():
         subprocess.run([str(python), maker, str(place / f"{name}.gguf"), json.dumps(options)], check=True)
-    for name in ("text", "calls"):
         upstream = f"http://127.0.0.1:{free_port()}"
         command = [
             str(binary), "--model", str(place / f"{name}.gguf"), "--alias", "random", "--host", "127.0.0.1",
@@ -158,7 +170,7 @@ def main() -> int:
             neutral="http://llama-server.test", about="with a model of random weights",
         )  # fmt: skip
         with running(command, f"{upstream}/health", given.folder / f"{FOLDER}_{name}.log"):
-            (texts if name == "text" else calls)(record)
+            {"text": texts, "call": one_call, "calls": many_calls}[name](record)
     return 0
 
 
