@@ -43,7 +43,8 @@ CHATS: dict[str, dict[str, Any]] = {
     "two_choices": {**SHORT, "max_tokens": 5, "n": 2},
 }
 CALLS: dict[str, dict[str, Any]] = {
-    "forced_call": {**CALL, "tool_choice": FORCED},
+    "call_named_and_not_made": {**CALL, "tool_choice": FORCED},
+    "forced_call": {**CALL, "tool_choice": "required"},
     "forced_call_usage": {**CALL, "tool_choice": "required", **USAGE},
     "call_cut_by_length": {**CALL, "tool_choice": "required", "max_tokens": 28},
 }
@@ -120,6 +121,9 @@ def texts(record: Recorder) -> None:
 
 def many_calls(record: Recorder) -> None:
     """Record two calls; to ask for no parallel calls does not keep this server from them."""
+    tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
+    message = {"model": "random", "max_tokens": 110, "tools": [tool], "tool_choice": {"type": "any"}}
+    record.record("messages_calls_cut_by_length", lambda url: anthropic_messages(url, message))
     asked = {**CALL, "tool_choice": "required", "max_tokens": 90}
     record.record("parallel_calls", lambda url: openai_chat(url, asked))
     record.record(
@@ -133,7 +137,10 @@ def one_call(record: Recorder) -> None:
     for name, request in CALLS.items():
         record.record(name, lambda url, request=request: openai_chat(url, request))  # type: ignore[misc]
     tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
-    message = {"model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any"}}
+    message = {
+        "model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any"},
+        "extra_body": {"temperature": 0},
+    }  # fmt: skip
     record.record("messages_forced_call", lambda url: anthropic_messages(url, message))
     function = {"type": "function", "name": "weather", "parameters": PARAMETERS}
     response = {
