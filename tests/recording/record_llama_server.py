@@ -52,7 +52,7 @@ _NO_SPACE = dict.fromkeys(("\n", "<0x0A>", "<0x09>", "<0x20>", "<0x0D>"), -40)  
 #: What the models prefer: nothing; to end, which a grammar allows after a call; or one call after the other.
 MODELS: dict[str, dict[str, Any]] = {
     "text": {},
-    "call": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 40, "</s>": 60, **_NO_SPACE}},
+    "call": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 40, "</s>": 400, **_NO_SPACE}},
     "calls": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 60, "</s>": 40, **_NO_SPACE}},
 }
 
