@@ -108,7 +108,7 @@ def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float
     def add(name: str, *shape: int) -> None:
         weights = random.normal(0, 0.4, shape).astype(np.float32)
         if favoured and name == "token_embd.weight":
-            weights[:, 0] = 20  # the same for every token, and more than the layers add to it
+            weights[:, 0] = 2000  # the same for every token, and more than the layers add to it
         if favoured and name == "output.weight":
             weights[:, 0] = 0
             for number, (text, _) in enumerate(tokens):

@@ -35,6 +35,7 @@ RANDOM: dict[str, Any] = {"model": "random", "temperature": 0.7, "seed": 1}
 SHORT: dict[str, Any] = {**RANDOM, "max_tokens": 10}
 USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 CALL: dict[str, Any] = {"model": "random", "temperature": 0, "max_tokens": 120, "tools": TOOLS}
+ONE: dict[str, Any] = {"tool_choice": "required", "parallel_tool_calls": False}
 
 CHATS: dict[str, dict[str, Any]] = {
     "text": SHORT,
@@ -44,9 +45,9 @@ CHATS: dict[str, dict[str, Any]] = {
 }
 CALLS: dict[str, dict[str, Any]] = {
     "call_named_and_not_made": {**CALL, "tool_choice": FORCED},
-    "forced_call": {**CALL, "tool_choice": "required"},
-    "forced_call_usage": {**CALL, "tool_choice": "required", **USAGE},
-    "call_cut_by_length": {**CALL, "tool_choice": "required", "max_tokens": 28},
+    "forced_call": {**CALL, **ONE},
+    "forced_call_usage": {**CALL, **ONE, **USAGE},
+    "call_cut_by_length": {**CALL, **ONE, "max_tokens": 28},
 }
 _NO_SPACE = dict.fromkeys(("\n", "<0x0A>", "<0x09>", "<0x20>", "<0x0D>"), -40)  # a grammar allows it everywhere
 #: What the models prefer: nothing; to end, which a grammar allows after a call; or one call after the other.
@@ -138,13 +139,13 @@ def one_call(record: Recorder) -> None:
         record.record(name, lambda url, request=request: openai_chat(url, request))  # type: ignore[misc]
     tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
     message = {
-        "model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any"},
+        "model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "extra_body": {"temperature": 0},
     }  # fmt: skip
     record.record("messages_forced_call", lambda url: anthropic_messages(url, message))
     function = {"type": "function", "name": "weather", "parameters": PARAMETERS}
     response = {
-        "model": "random", "max_output_tokens": 120, "input": QUESTION, "tools": [function], "tool_choice": "required",
+        "model": "random", "max_output_tokens": 120, "input": QUESTION, "tools": [function], **ONE,
         "temperature": 0,
     }  # fmt: skip
     record.record("responses_forced_call", lambda url: openai_responses(url, response))
