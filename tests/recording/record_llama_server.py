@@ -122,9 +122,6 @@ def texts(record: Recorder) -> None:
 
 def many_calls(record: Recorder) -> None:
     """Record two calls; to ask for no parallel calls does not keep this server from them."""
-    tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
-    message = {"model": "random", "max_tokens": 110, "tools": [tool], "tool_choice": {"type": "any"}}
-    record.record("messages_calls_cut_by_length", lambda url: anthropic_messages(url, message))
     asked = {**CALL, "tool_choice": "required", "max_tokens": 90}
     record.record("parallel_calls", lambda url: openai_chat(url, asked))
     record.record(
@@ -142,7 +139,7 @@ def one_call(record: Recorder) -> None:
         "model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "extra_body": {"temperature": 0},
     }  # fmt: skip
-    record.record("messages_forced_call", lambda url: anthropic_messages(url, message))
+    record.record("messages_calls_cut_by_length", lambda url: anthropic_messages(url, message))
     function = {"type": "function", "name": "weather", "parameters": PARAMETERS}
     response = {
         "model": "random", "max_output_tokens": 120, "input": QUESTION, "tools": [function], **ONE,

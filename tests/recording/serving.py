@@ -81,12 +81,20 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], url: str, log: Path, *, variables: Mapping[str, str] | None = None, within: float = 180
+    command: Sequence[str],
+    url: str,
+    log: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    within: float = 180,
 ) -> Iterator[None]:
     """Run a server from when it answers at `url` until the block is left."""
     log.parent.mkdir(parents=True, exist_ok=True)
     held = {**os.environ, **(variables or {})}
-    with log.open("wb") as out, subprocess.Popen([*command], stdout=out, stderr=out, env=held) as server:
+    with log.open("wb") as out, subprocess.Popen(
+        [*command], stdout=out, stderr=out, env=held, cwd=folder
+    ) as server:
         try:
             until = time.monotonic() + within
             while not answers(url):

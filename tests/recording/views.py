@@ -85,6 +85,8 @@ def openai_responses(url: str, request: dict[str, Any], *, key: str = "none") ->
             calls[event.item.id] = [event.item.call_id, event.item.name, ""]
         elif event.type == "response.function_call_arguments.delta":
             calls[event.item_id][2] += event.delta
+        elif event.type == "response.output_item.done" and event.item.type == "function_call":
+            calls[event.item.id][2] = calls[event.item.id][2] or event.item.arguments  # where there were no deltas
     usage = None if last is None or last.usage is None else last.usage.model_dump(exclude_unset=True)
     return {
         "by": f"openai {version('openai')}, a loop over responses.create(stream=True)",
