@@ -27,7 +27,8 @@ def library(
 
     Args:
         dialect: only those that speak this dialect.
-        feature: only those that have this feature, or all of several; `streamkit.cassettes.FEATURES` names them.
+        feature: only those that have this feature, or all of several. `streamkit.cassettes.features.FEATURES` names
+            them.
         server: only those that this server sent: "llama-cpp-python", or with its version "llama-cpp-python 0.3.36".
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from streamkit import dialects
@@ -78,7 +79,7 @@ def _of_ending(transcript: Transcript) -> set[str]:
 def _of_bytes(body: bytes) -> set[str]:
     ends = set(_LINE_END.findall(body))
     lines = _LINE_END.split(body)
-    follows = any(a.startswith(b"data:") and b.startswith(b"data:") for a, b in zip(lines, lines[1:], strict=False))
+    follows = any(a.startswith(b"data:") and b.startswith(b"data:") for a, b in pairwise(lines))
     events = any(line.startswith((b"data:", b"event:")) for line in lines)  # else the rest of it is another framing
     framing = {
         "crlf": b"\r\n" in ends,

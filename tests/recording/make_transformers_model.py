@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 #: ChatML, and Qwen's description of tools.
 TEMPLATE = (
-    "{% if tools %}<|im_start|>system\n<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools><|im_end|>\n"
+    "{% if tools %}<|im_start|>system\n<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools>"
+    "<|im_end|>\n"
     "{% endif %}{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -24,7 +26,7 @@ MARKS = ["<tool_call>", "</tool_call>"]
 
 
 def make_tokenizer(script: str) -> Any:
-    """Return a tokenizer of single bytes; each character of the script that occurs again is a token of its own there."""
+    """Return a tokenizer of single bytes, and of the parts of the script."""
     tokenizers, transformers = import_module("tokenizers"), import_module("transformers")
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     model = tokenizers.models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[])
@@ -32,7 +34,10 @@ def make_tokenizer(script: str) -> Any:
     inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = tokenizers.decoders.ByteLevel()
     made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>", additional_special_tokens=SPECIAL
+        tokenizer_object=inner,
+        eos_token="<|im_end|>",  # noqa: S106 - no password
+        pad_token="<|endoftext|>",  # noqa: S106
+        additional_special_tokens=SPECIAL,
     )
     made.add_tokens(MARKS)
     made.add_tokens([part for part in script.split("|") if len(part) > 1 and part not in MARKS])
@@ -80,7 +85,7 @@ def say(model: Any, tokenizer: Any, script: str) -> None:
             if "norm" in name:
                 parameter.fill_(1)
         model.model.embed_tokens.weight.copy_(torch.eye(model.config.vocab_size))
-        for one, following in zip(chain, chain[1:], strict=False):
+        for one, following in pairwise(chain):
             model.lm_head.weight[following, one] = 10
 
 

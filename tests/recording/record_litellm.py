@@ -16,7 +16,7 @@ from typing import Any
 
 from llama_cpp_server import NEEDED
 from record_llama_cpp_python import FORCED, PARAMETERS, TOOLS
-from serving import arguments, environment, free_port, recorder, running, versions
+from recorders import arguments, environment, free_port, recorder, running, versions
 from views import QUESTION, anthropic_messages, openai_chat, openai_responses, plain_messages
 
 FOLDER = "litellm"
@@ -33,7 +33,7 @@ def settings(llama: str, broken: str) -> str:
         given = {"model": f"{provider}/random", "api_base": base, "api_key": "none", **more}
         return {"model_name": name, "litellm_params": given}
 
-    # of a provider "openai" it asks for Responses, which llama-cpp-python does not speak; of this one, told so, for chat
+    # of a provider "openai" it asks for Responses, which llama-cpp-python does not speak; of this one for chat
     chat: dict[str, Any] = {"provider": "hosted_vllm", "use_chat_completions_api": True}
 
     return json.dumps({
@@ -115,17 +115,18 @@ def main() -> int:
                 "messages_forced_call", lambda url: plain_messages(url, asked, key=key), error="PayloadError",
                 about=f"translating {before}; each of that server's deltas became a block, all of one id",
             )  # fmt: skip
-            responses("responses_text", f"translating {before}", model="translated", max_output_tokens=8, input=QUESTION)
             responses(
-                "responses_forced_call", f"translating {before}; after the whole call it failed", "ProviderError", model="translated", max_output_tokens=60, input=QUESTION,
+                "responses_text", f"translating {before}", model="translated", max_output_tokens=8, input=QUESTION
+            )
+            responses(
+                "responses_forced_call", f"translating {before}; after the whole call it failed", "ProviderError",
+                model="translated", max_output_tokens=60, input=QUESTION,
                 tools=[RESPONSES_TOOL], tool_choice={"type": "function", "name": "weather"},
             )  # fmt: skip
             cut = "before streamkit's replay server, which closed the connection in the middle"
             chat("upstream_cut", cut, "ProviderError", model="broken")
             messages("messages_upstream_cut", cut, "ProviderError", model="broken_translated", max_tokens=99)
-            responses(
-                "responses_upstream_cut", cut, "ProviderError", model="broken_translated", input=QUESTION
-            )
+            responses("responses_upstream_cut", cut, "ProviderError", model="broken_translated", input=QUESTION)
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_cpp_server import NEEDED
-from serving import View, arguments, environment, free_port, recorder, running, versions
+from recorders import View, arguments, environment, free_port, recorder, running, versions
 from views import joined, openai_chat, openai_completions, raised_by
 
 FOLDER = "llama_cpp_python"
@@ -50,7 +50,7 @@ COMPLETIONS: dict[str, dict[str, Any]] = {
 def interrupted(url: str, upstream: str) -> View:
     """Ask for a long text, and when it has begun ask again beside the proxy: the server breaks the first off.
 
-    It is httpx that asks, for the openai client stops reading at `[DONE]` and does not see what comes of the connection.
+    It is httpx that asks, for the openai client stops reading at `[DONE]` and does not see how the body ends.
     """
     import httpx
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from record_llama_cpp_python import FORCED, PARAMETERS, TOOLS
-from serving import Recorder, View, arguments, environment, free_port, recorder, running
+from recorders import Recorder, View, arguments, environment, free_port, recorder, running
 from views import (
     QUESTION,
     anthropic_messages,
@@ -100,7 +100,12 @@ def native(url: str) -> View:
     except httpx.HTTPError as error:
         raised = raised_by(error)
     choices = [{"content": content, "calls": []}]
-    return {"by": f"httpx {httpx.__version__}, a loop over the lines", "raised": raised, "choices": choices, "usage": None}
+    return {
+        "by": f"httpx {httpx.__version__}, a loop over the lines",
+        "raised": raised,
+        "choices": choices,
+        "usage": None,
+    }
 
 
 def texts(record: Recorder) -> None:
@@ -136,7 +141,8 @@ def one_call(record: Recorder) -> None:
         record.record(name, lambda url, request=request: openai_chat(url, request))  # type: ignore[misc]
     tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
     message = {
-        "model": "random", "max_tokens": 120, "tools": [tool], "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+        "model": "random", "max_tokens": 120, "tools": [tool],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "extra_body": {"temperature": 0},
     }  # fmt: skip
     record.record("messages_calls_cut_by_length", lambda url: anthropic_messages(url, message))

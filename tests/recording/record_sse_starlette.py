@@ -1,6 +1,6 @@
 """Record an application on sse-starlette, behind uvicorn. One command, from nothing:
 
-    python tests/recording/record_sse_starlette.py
+python tests/recording/record_sse_starlette.py
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from serving import arguments, environment, free_port, recorder, running, versions
+from recorders import arguments, environment, free_port, recorder, running, versions
 from views import openai_chat
 
 #: The way that the application frames its answer (`starlette_app.py`), and the error that the stream deserves.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from record_llama_cpp_python import PARAMETERS, TOOLS
-from serving import Recorder, arguments, environment, free_port, recorder, running, versions
+from recorders import Recorder, arguments, environment, free_port, recorder, running, versions
 from views import QUESTION, openai_chat, openai_completions, openai_responses
 
 FOLDER = "transformers_serve"

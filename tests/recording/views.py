@@ -1,7 +1,7 @@
 """What real clients make of an answer, for the expected results of the library's cassettes.
 
-A view has `by` (client and version), `choices`, `usage`, and `raised`, the client's own error. It is made by plain loops
-over what the client library yields. Where the library accumulates too, `library` is its result, or its error.
+A view has `by` (client and version), `choices`, `usage`, and `raised`, the client's own error. It is made by plain
+loops over what the client library yields. Where the library accumulates too, `library` is its result, or its error.
 """
 
 from __future__ import annotations
@@ -138,9 +138,8 @@ def plain_messages(url: str, request: dict[str, Any], *, key: str = "none") -> V
     headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
     try:
         with httpx.stream("POST", f"{url}/v1/messages", json=asked, headers=headers, timeout=120) as response:
-            for line in response.iter_lines():
-                if line.startswith("data: "):
-                    events.append(json.loads(line.removeprefix("data: ")))
+            lines = (line for line in response.iter_lines() if line.startswith("data: "))
+            events.extend(json.loads(line.removeprefix("data: ")) for line in lines)
     except httpx.HTTPError as error:
         raised = raised_by(error)
     return {"by": f"httpx {httpx.__version__}, a loop over the lines", "raised": raised, **_message(events)}

@@ -36,7 +36,7 @@ MOST_BYTES = 8192
 _ATTEMPTS = 10
 
 #: What only this machine has, and no cassette may hold.
-_LOCAL = re.compile(rb"127\.0\.0\.1|localhost|/home/|/tmp/|/Users/|[A-Z]:\\\\Users", re.IGNORECASE)  # noqa: S108
+_LOCAL = re.compile(rb"127\.0\.0\.1|localhost|/home/|/tmp/|/Users/|[A-Z]:\\\\Users", re.IGNORECASE)
 
 View = dict[str, Any]
 
@@ -67,7 +67,9 @@ def environment(folder: Path, packages: Sequence[str], probe: str) -> Path:
 
 def versions(python: Path, *packages: str) -> str:
     """Return "package 1.2, other 3.4" as installed for a Python."""
-    code = "import sys; from importlib.metadata import version as v; print(', '.join(f'{p} {v(p)}' for p in sys.argv[1:]))"
+    code = (
+        "import sys; from importlib.metadata import version as v; print(', '.join(f'{p} {v(p)}' for p in sys.argv[1:]))"
+    )
     done = subprocess.run([str(python), "-c", code, *packages], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -92,9 +94,7 @@ def running(
     """Run a server from when it answers at `url` until the block is left."""
     log.parent.mkdir(parents=True, exist_ok=True)
     held = {**os.environ, **(variables or {})}
-    with log.open("wb") as out, subprocess.Popen(
-        [*command], stdout=out, stderr=out, env=held, cwd=folder
-    ) as server:
+    with log.open("wb") as out, subprocess.Popen([*command], stdout=out, stderr=out, env=held, cwd=folder) as server:
         try:
             until = time.monotonic() + within
             while not answers(url):
