@@ -40,7 +40,11 @@ def test_a_good_stream_has_no_problem() -> None:
     assert [] == problems(transcript(*GOOD))
 
 
-@pytest.mark.parametrize("path", sorted(BUNDLED.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(BUNDLED.rglob("*.yaml")) if BUNDLED / "recorded" not in path.parents],
+    ids=lambda path: path.stem,
+)
 def test_the_bundled_cassettes_have_no_problem(path: Path) -> None:
     assert [] == lint_file(path)
 
