@@ -43,8 +43,9 @@ CHATS: dict[str, dict[str, Any]] = {
     "logprobs": {**SHORT, "max_tokens": 5, "logprobs": True, "top_logprobs": 2},
     "two_choices": {**SHORT, "max_tokens": 5, "n": 2},
 }
+NAMED = "call_named_and_not_made"
 CALLS: dict[str, dict[str, Any]] = {
-    "call_named_and_not_made": {**CALL, "tool_choice": FORCED},
+    NAMED: {**CALL, "tool_choice": FORCED},
     "forced_call": {**CALL, **ONE},
     "forced_call_usage": {**CALL, **ONE, **USAGE},
     "call_cut_by_length": {**CALL, **ONE, "max_tokens": 28},
@@ -138,14 +139,18 @@ def many_calls(record: Recorder) -> None:
 def one_call(record: Recorder) -> None:
     """Record calls."""
     for name, request in CALLS.items():
-        record.record(name, lambda url, request=request: openai_chat(url, request))  # type: ignore[misc]
+        about = "the request names the function, and this server reads it as `auto`" if name == NAMED else ""
+        record.record(name, lambda url, request=request: openai_chat(url, request), about=about)  # type: ignore[misc]
     tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
     message = {
         "model": "random", "max_tokens": 120, "tools": [tool],
         "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "extra_body": {"temperature": 0},
     }  # fmt: skip
-    record.record("messages_calls_cut_by_length", lambda url: anthropic_messages(url, message))
+    record.record(
+        "messages_calls_cut_by_length", lambda url: anthropic_messages(url, message),
+        about="the request says that there shall be no parallel calls",
+    )  # fmt: skip
     function = {"type": "function", "name": "weather", "parameters": PARAMETERS}
     response = {
         "model": "random", "max_output_tokens": 120, "input": QUESTION, "tools": [function], **ONE,
