@@ -54,7 +54,8 @@ def messages(deltas: int) -> bytes:
 def bundled(least: int) -> bytes:
     """Return the bundled event streams one after the other, again and again, up to at least so many bytes.
 
-    The recordings of servers are left out, for they come and go. None of them ends inside an event, or begins with a byte order mark.
+    The recordings of servers are left out, for they come and go. None of the others ends inside an event, or begins
+    with a byte order mark.
     """
     bodies = [load(name).body for name in names() if "/" in name and not name.startswith("recorded/")]
     once = b"".join(body for body in bodies if body.startswith((b"data:", b"event:", b"id:", b":")))

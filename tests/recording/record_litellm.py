@@ -26,7 +26,7 @@ MESSAGES_TOOL: dict[str, Any] = {"name": "weather", "description": "The weather.
 RESPONSES_TOOL: dict[str, Any] = {"type": "function", "name": "weather", "parameters": PARAMETERS}
 
 
-def settings(llama: str, broken: str) -> str:
+def settings(llama: str, broken: str, at_once: str) -> str:
     """Return the proxy's settings; JSON is YAML."""
 
     def model(name: str, base: str, provider: str = "openai", **more: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def settings(llama: str, broken: str) -> str:
 
     return json.dumps({
         "model_list": [
-            model("random", f"{llama}/v1"), model("translated", f"{llama}/v1", **chat), model("broken", broken),
+            model("random", f"{llama}/v1"), model("translated", f"{llama}/v1", **chat), model("broken", broken), model("broken_at_once", at_once),
             model("broken_translated", broken, **chat), model("mock", f"{llama}/v1", mock_response="Grüße aus 東京 🌤️"),
         ],
         "router_settings": {"disable_cooldowns": True, "num_retries": 0},
@@ -86,9 +86,10 @@ def main() -> int:
     with (
         server,
         server.offer(stream, "close=500") as offer,
+        server.offer(stream, "close=1") as sooner,
         running(llama_command, f"{llama}/v1/models", given.folder / "litellm_llama.log"),
     ):
-        config.write_text(settings(llama, offer.base_url), "utf-8")
+        config.write_text(settings(llama, offer.base_url, sooner.base_url), "utf-8")
         with running(command, f"{upstream}/health/liveliness", given.folder / "litellm.log", variables=variables):
 
             def chat(name: str, about: str, error: str = "", **request: Any) -> None:
@@ -127,6 +128,12 @@ def main() -> int:
             chat("upstream_cut", cut, "ProviderError", model="broken")
             messages("messages_upstream_cut", cut, "ProviderError", model="broken_translated", max_tokens=99)
             responses("responses_upstream_cut", cut, "ProviderError", model="broken_translated", input=QUESTION)
+            at_once = {"model": "broken_at_once", "input": QUESTION}
+            record.record(
+                "responses_failed_at_once", lambda url: openai_responses(url, at_once, key=key),
+                about="before streamkit's replay server, which closed the connection after the first byte",
+                error="ProviderError", dialect="openai_responses",
+            )  # fmt: skip
     return 0
 
 
