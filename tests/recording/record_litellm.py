@@ -38,7 +38,8 @@ def settings(llama: str, broken: str, at_once: str) -> str:
 
     return json.dumps({
         "model_list": [
-            model("random", f"{llama}/v1"), model("translated", f"{llama}/v1", **chat), model("broken", broken), model("broken_at_once", at_once),
+            model("random", f"{llama}/v1"), model("translated", f"{llama}/v1", **chat), model("broken", broken),
+            model("broken_at_once", at_once),
             model("broken_translated", broken, **chat), model("mock", f"{llama}/v1", mock_response="Grüße aus 東京 🌤️"),
         ],
         "router_settings": {"disable_cooldowns": True, "num_retries": 0},
