@@ -7,7 +7,10 @@ client yielded and by the client library's own accumulation; streamkit's readers
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +93,17 @@ def test_a_cassette_says_which_server_sent_it_and_which_script_recorded_it(path:
     (script,) = re.findall(r"recorded by (tests/recording/\w+\.py)", one.source)
     assert (ROOT / script).is_file()
     assert path.stem in (ROOT / script).read_text("utf-8"), "the script does not record it"
+
+
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "tests" / "recording").glob("record_*.py")), ids=lambda path: path.stem
+)
+def test_a_recording_script_starts(script: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, script, "--help"], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "--library" in done.stdout
 
 
 @each
