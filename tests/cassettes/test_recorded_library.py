@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,35 @@ def test_the_client_librarys_own_accumulation_agrees_or_is_known_to_differ(path:
         assert (had[0] * times, had[1] * times) == (call[0], name)
         assert times == 1 or "call__0_" in had[0]
         assert arguments == had[2] if isinstance(arguments, str) else arguments in ({}, _parsed(had[2]))
+
+
+def calls_alone(chunks: Iterable[bytes]) -> dict[str, Any]:
+    """Read the calls of a chat stream, and not the legacy form beside them."""
+    calls: dict[int, dict[str, Any]] = {}
+    reason = None
+    for event in b"".join(chunks).decode().split("\n\n"):
+        if not event.startswith("data: {"):
+            continue
+        for choice in json.loads(event.removeprefix("data: "))["choices"]:
+            reason = choice.get("finish_reason") or reason
+            for part in choice["delta"].get("tool_calls") or []:
+                function = part["function"]
+                call = calls.setdefault(part["index"], {"id": part["id"], "name": function["name"], "arguments": ""})
+                call["arguments"] += function["arguments"]
+    return {"content": None, "tool_calls": [*calls.values()], "finish_reason": reason}
+
+
+@pytest.mark.parametrize("name", ["llama_cpp_python/forced_call", "llama_cpp_python/forced_call_cut_by_length"])
+def test_a_call_that_is_sent_in_both_forms_is_one_call(name: str) -> None:
+    streamkit.check(calls_alone, f"recorded/{name}", mutations=False, max_examples=5, max_single_cuts=20)
+
+    def renamed(chunks: Iterable[bytes]) -> dict[str, Any]:
+        said = calls_alone(chunks)
+        said["tool_calls"][0]["name"] *= 2
+        return said
+
+    with pytest.raises(streamkit.OracleFailure):
+        streamkit.check(renamed, f"recorded/{name}", mutations=False, max_examples=5, max_single_cuts=20)
 
 
 def _parsed(arguments: str) -> Any:
