@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from skhelpers.mutated import edits
 
 import streamkit
 from streamkit import StreamkitError, Transcript
@@ -27,6 +28,8 @@ from streamkit.cassettes.features import FEATURES, features
 from streamkit.cassettes.library import bundled, bundled_folder, names
 from streamkit.cassettes.lint import lint_file
 from streamkit.errors import DialectError, UsageError
+from streamkit.mutations.registry import mutations
+from streamkit.mutations.stream import Stream
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = bundled_folder() / "recorded"
@@ -234,6 +237,9 @@ def calls_alone(chunks: Iterable[bytes]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["llama_cpp_python/forced_call", "llama_cpp_python/forced_call_cut_by_length"])
 def test_a_call_that_is_sent_in_both_forms_is_one_call(name: str) -> None:
     streamkit.check(calls_alone, f"recorded/{name}", mutations=False, max_examples=5, max_single_cuts=20)
+    one = Stream.of(streamkit.load(f"recorded/{name}"))
+    (no_arguments,) = (entry for entry in mutations() if entry.name == "no_arguments")
+    assert [] == list(edits(no_arguments, one, most=9)), "one form alone would have none"
 
     def renamed(chunks: Iterable[bytes]) -> dict[str, Any]:
         said = calls_alone(chunks)
