@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkit import cassettes as cassettes
+    from streamkit import conversation as conversation
     from streamkit import dialects as dialects
     from streamkit import errors as errors
     from streamkit import fuzz as fuzz
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from streamkit.completion import Choice as Choice
     from streamkit.completion import Completion as Completion
     from streamkit.completion import ToolCall as ToolCall
+    from streamkit.conversation import AsyncConversation as AsyncConversation
+    from streamkit.conversation import Conversation as Conversation
+    from streamkit.conversation import Functions as Functions
     from streamkit.dialects import accumulate as accumulate
     from streamkit.errors import OracleFailure as OracleFailure
     from streamkit.errors import StreamkitError as StreamkitError
@@ -49,13 +53,16 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "AsyncConversation": "streamkit.conversation",
     "BoundaryClass": "streamkit.wire.boundaries",
     "Case": "streamkit.case",
     "Choice": "streamkit.completion",
     "Chunk": "streamkit.transcript",
     "Completion": "streamkit.completion",
+    "Conversation": "streamkit.conversation",
     "Ending": "streamkit.transcript",
     "Fragmentation": "streamkit.wire.fragmentation",
+    "Functions": "streamkit.conversation",
     "OracleFailure": "streamkit.errors",
     "ProofReport": "streamkit.proof",
     "Redaction": "streamkit.cassettes.redaction",
@@ -77,7 +84,9 @@ _HOMES = {
     "synthesize": "streamkit.synthesis",
     "use_cassette": "streamkit.replay.use",
 }
-_MODULES = ("cassettes", "dialects", "errors", "fuzz", "proof", "replay", "server", "strategies", "wire")
+_MODULES = (
+    "cassettes", "conversation", "dialects", "errors", "fuzz", "proof", "replay", "server", "strategies", "wire",
+)  # fmt: skip
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - computed, and a test holds it to the imports above
 

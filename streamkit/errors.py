@@ -15,6 +15,11 @@ Two families, split by who has to act::
     +- Inapplicable                 a mutation has nothing to do in a stream
     +- UndecidedError               nothing is wrong as far as was tried, and nothing is proved
     +- LimitError                   a limit that the caller set was reached
+    +- ConversationError            a conversation cannot go on; the messages are as before the round that failed
+    |  +- AnswerChangedError        a retry answers otherwise than what was already handed out
+    |  +- UnusableCallsError          an answer ended within its calls: none of them was run
+    |  +- RetriesExhaustedError     every try of a request failed
+    |  +- TooManyRoundsError        the model goes on calling functions
     +- DialectError                 the stream says something that the dialect cannot take
        +- PayloadError              an event that is not a payload of the dialect
        |  +- MessageError           bytes that are no message of an AWS event stream
@@ -34,10 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "AnswerChangedError",
     "CassetteError",
     "CassetteFormatError",
     "CassetteLockedError",
     "CassetteNotFoundError",
+    "ConversationError",
     "DialectError",
     "Inapplicable",
     "LimitError",
@@ -46,13 +53,16 @@ __all__ = [
     "OracleFailure",
     "PayloadError",
     "ProviderError",
+    "RetriesExhaustedError",
     "StreamkitError",
     "StreamkitWarning",
     "TargetError",
     "TokenError",
+    "TooManyRoundsError",
     "TruncatedStreamError",
     "UndecidedError",
     "UnmatchedRequestError",
+    "UnusableCallsError",
     "UsageError",
 ]
 
@@ -208,6 +218,76 @@ class LimitError(StreamkitError):
     def __init__(self, message: str, *, limit: int) -> None:
         self.limit = limit
         super().__init__(message)
+
+
+class ConversationError(StreamkitError):
+    """A conversation cannot go on. The messages are as they were before the round that failed."""
+
+
+class AnswerChangedError(ConversationError):
+    """An answer that was asked for again, or revises itself, says something else than what was handed out of it.
+
+    Attributes:
+        given: what was handed out of this round.
+        text: what the answer says now, as far as it had come.
+    """
+
+    def __init__(self, given: str, text: str) -> None:
+        self.given = given
+        self.text = text
+        same = next(
+            (n for n, (a, b) in enumerate(zip(given, text, strict=False)) if a != b), min(len(given), len(text))
+        )
+        super().__init__(
+            f"the answer differs after {same} characters from what was handed out of it before: "
+            f"{given[same : same + 40]!r} became {text[same : same + 40]!r}. With on_restart= such a round begins again"
+        )
+
+
+class UnusableCallsError(ConversationError):
+    """An answer with calls was cut off, by a limit or a filter, or a call in it is in doubt, so that none was run.
+
+    Attributes:
+        completion: the `streamkit.Completion`.
+        problem: why the first such call must not be run.
+    """
+
+    def __init__(self, completion: Any, name: str, problem: str) -> None:
+        self.completion = completion
+        self.problem = problem
+        super().__init__(f"no call of the answer was run: of {name!r}, {problem}")
+
+
+class RetriesExhaustedError(ConversationError):
+    """Every try of a request failed; the last error is the cause.
+
+    Attributes:
+        tries: how many there were.
+        last: what the last one failed with.
+    """
+
+    def __init__(self, tries: int, last: BaseException, why: str = "") -> None:
+        self.tries = tries
+        self.last = last
+        counted = "the only try" if tries == 1 else f"all {tries} tries"
+        super().__init__(f"{counted} of the request failed{why}: {type(last).__name__}: {last}")
+
+
+class TooManyRoundsError(ConversationError):
+    """The answer to the last request that is allowed holds calls again; they were not run.
+
+    Attributes:
+        rounds: how many requests were made.
+        names: of the functions that it calls.
+    """
+
+    def __init__(self, rounds: int, names: Sequence[str]) -> None:
+        self.rounds = rounds
+        self.names = tuple(names)
+        super().__init__(
+            f"after {rounds} rounds the model still calls {', '.join(names)}: these calls were not run. "
+            "max_rounds= allows more"
+        )
 
 
 class DialectError(StreamkitError):

@@ -18,6 +18,7 @@ __all__ = ["RECORDED", "bundled", "bundled_folder", "everything", "find", "load"
 RECORDED = "recorded"
 _SUFFIXES = (".yaml", ".yml")
 _BODY_SUFFIXES = (".sse",)
+_CONVERSATIONS = "conversations/"
 
 
 def bundled_folder() -> Path:
@@ -85,19 +86,27 @@ def bundled() -> list[Transcript]:
 
     They are small and whole answers, a few of each dialect. `streamkit.library` gives all that travel with streamkit:
     beside these the recordings of servers in `recorded/`, among them answers that are broken off.
+
+    Without those of `conversations/`, too: they are there to be replayed to a program, round after round, and what
+    there is to be tried on their bytes, the others have too.
     """
     return list(_bundled(bundled_folder()))
 
 
 @lru_cache(maxsize=4)
 def _bundled(folder: Path) -> tuple[Transcript, ...]:
-    listed = [one for one in everything(folder) if not one.name.startswith(f"{RECORDED}/")]
+    left_out = (f"{RECORDED}/", _CONVERSATIONS)
+    listed = [one for one in everything(folder) if not one.name.startswith(left_out)]
     return tuple(sorted(listed, key=lambda transcript: (transcript.synthetic, transcript.name)))
 
 
 def everything(folder: Path) -> list[Transcript]:
-    """Return every transcript below a folder, in the order of the names of the files."""
-    return [t for name in _names_in(folder) for t in load_cassette(_file(folder, name), name=name).transcripts]
+    """Return every transcript below a folder, in the order of the names of the files; of several in one by number."""
+    found: list[Transcript] = []
+    for name in _names_in(folder):
+        held = load_cassette(_file(folder, name), name=name).transcripts
+        found += [one.renamed(f"{name}#{number}") for number, one in enumerate(held, 1)] if len(held) > 1 else held
+    return found
 
 
 def _project_folder(folder: str | Path | None) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamkit.cli.chat import chat
 from streamkit.cli.common import State
 from streamkit.cli.convert import convert
 from streamkit.cli.demo import demo
@@ -53,7 +54,7 @@ def cli() -> None:
     """Record LLM token streams, replay them offline, and cut them at every byte."""
 
 
-for command in (demo, fuzz, prove, show, list_, lint, convert, verify, mutations, serve, record, matrix):
+for command in (demo, fuzz, prove, show, list_, lint, convert, verify, mutations, serve, record, matrix, chat):
     cli.add_command(command)
 
 

@@ -40,11 +40,13 @@ def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, as_
             held = (
                 [cassettes.load(name)]
                 if path.suffix == ".sse"
-                else cassettes.load_cassette(path, name=name).transcripts
+                else list(cassettes.load_cassette(path, name=name).transcripts)
             )
         except StreamkitError as error:
             broken.append(str(error))
             continue
+        if len(held) > 1:  # the first by its number too: so it can be named
+            held = [transcript.renamed(f"{name}#{number}") for number, transcript in enumerate(held, 1)]
         listed.extend(held)
     listed = chosen(listed, dialect=dialect, feature=feature, server=server)
     rows = [_facts(transcript) for transcript in listed]

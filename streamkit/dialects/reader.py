@@ -255,6 +255,11 @@ class EventReader(StreamReader):
     def __init__(self, accumulator: EventAccumulator) -> None:
         super().__init__(SSEDecoder(), accumulator)
 
+    @property
+    def over(self) -> bool:
+        """Whether the event that closes the stream came, such as `[DONE]`: nobody need read on."""
+        return bool(self._accumulator.done)
+
     def _rest(self) -> str:
         discarded = self._decoder.discarded
         return f"the last {discarded} bytes are an unfinished event" if discarded else ""

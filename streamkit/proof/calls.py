@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from streamkit.fuzz.runner import Runner
+from streamkit.fuzz.runner import Runner, _Sink
 from streamkit.fuzz.targets import Target
 
 if TYPE_CHECKING:
@@ -13,7 +14,26 @@ if TYPE_CHECKING:
 
     from streamkit.fuzz.outcome import Outcome
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "Hush"]
+
+
+class Hush:
+    """Keeps out of the way what a target prints when it is made, copied, compared or dropped. A context manager."""
+
+    def __init__(self) -> None:
+        self._streams = (sys.stdout, sys.stderr)
+
+    def __enter__(self) -> Hush:
+        self._streams = (sys.stdout, sys.stderr)
+        sys.stdout = sys.stderr = _Sink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lift()
+
+    def lift(self) -> None:
+        """Let all be printed again."""
+        sys.stdout, sys.stderr = self._streams
 
 
 class Calls:

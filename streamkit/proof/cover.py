@@ -42,7 +42,7 @@ class Part:
     Attributes:
         name: "prelude", "single cuts", "pairs", "classes", "3-way" or "2-way".
         fragmentations: what is delivered.
-        tried: how many there are; 0 where that is not known before.
+        tried: how many there are.
         of: how many there would be without a bound.
         what: what they cover, in words that follow their number.
     """
@@ -57,7 +57,10 @@ class Part:
 def cover(body: bytes) -> Iterator[Part]:
     """Yield the parts of the cover of a body, the quickest to find something first."""
     size = len(body)
-    yield Part("prelude", sweep.prelude(body), 0, 0, "whole, drip, all interesting offsets, each boundary class, ...")
+    first = list(sweep.prelude(body))
+    yield Part(
+        "prelude", first, len(first), len(first), "whole, drip, all interesting offsets, each boundary class, ..."
+    )
     if size < 2:
         return
     where = boundaries(body)

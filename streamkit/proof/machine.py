@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.targets import Given, end
 from streamkit.proof.outputs import Outputs
-from streamkit.proof.signals import _Changeable
+from streamkit.proof.signals import _BadCopy, _Changeable
 from streamkit.proof.states import States
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Machine:
         make: makes a new parser.
         paired: what the parser gives out may change later, and is copied with it.
         ours: its events are made by streamkit itself.
+        use_own: copy it by its own `copy()` where it has one.
 
     Attributes:
         states: how its states are copied and compared.
@@ -62,11 +63,13 @@ class Machine:
         _NotCopyable: its states cannot be copied, or not be compared.
     """
 
-    def __init__(self, make: Callable[[], Any], *, paired: bool = False, ours: bool = False) -> None:
+    def __init__(
+        self, make: Callable[[], Any], *, paired: bool = False, ours: bool = False, use_own: bool = True
+    ) -> None:
         self.make, self.paired, self.ours = make, paired, ours
         sample = self.new()
         self.keeps = not callable(getattr(sample, "result", None)) and not paired
-        self.states = States(sample)
+        self.states = States(sample, use_own=use_own)
         self.outputs = Outputs(ours=ours)
 
     def new(self) -> Any:
@@ -81,11 +84,28 @@ class Machine:
             _Changeable: something was given out that may still change: go on with a machine that is `paired`.
         """
         returned = state.feed(chunk)
-        if returned is None or returned == []:
+        if returned is None:
             return output
-        if self.keeps and type(returned) is list and type(output) is int:
-            return self.outputs.after(output, returned)
+        if type(returned) is list:
+            if not returned or not self.keeps:
+                return output
+            if type(output) is int:
+                return self.outputs.after(output, returned)
         return self._taken(returned, output)
+
+    def compare(self, state: Any, copied: Any) -> None:
+        """Make sure that a copy of a state is what the state is.
+
+        Raises:
+            _BadCopy: it is not: its class's own copying leaves something out.
+        """
+        self.states.compare(state, copied)
+        if isinstance(state, Pair):
+            state, copied = state.parser, copied.parser
+        kept = getattr(copied, "__dict__", {})
+        lost = [name for name in getattr(state, "__dict__", {}) if name not in kept]
+        if lost:
+            raise _BadCopy(f"a copy by {self.states.how} lacks what its state holds: {', '.join(lost)}")
 
     def _taken(self, returned: Any, output: Output) -> Output:
         given = Given()

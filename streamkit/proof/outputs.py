@@ -72,6 +72,17 @@ def _is_exact(event: Any) -> bool:
     return all(_is_exact(getattr(event, name)) for name in _fields(kind) or ())
 
 
+def _shape(event: Any) -> Any:
+    """Return the class of an event and of what it holds: a bytearray is equal to bytes, and may still change."""
+    kind = type(event)
+    if kind in _LEAVES or kind is ServerSentEvent:
+        return kind
+    if kind is tuple:
+        return (tuple, *map(_shape, event))
+    names = _FIELDS.get(kind)  # of what is in the line, they are known
+    return kind if names is None else (kind, *(_shape(getattr(event, name)) for name in names))
+
+
 class Outputs:
     """The outputs that were met.
 
@@ -84,7 +95,7 @@ class Outputs:
     def __init__(self, *, ours: bool = False) -> None:
         self._ours = ours
         self._line: list[Any] = []  # the events of the outputs 1, 2, ... up to the first that is not exact
-        self._kinds: list[type] = []  # their classes
+        self._kinds: list[Any] = []  # their classes, and those of what they hold
         self._growing = True
         self._events: list[Any] = [None]  # by number, the last event of an output
         self._before: list[int] = [0]
@@ -99,7 +110,7 @@ class Outputs:
         line = self._line
         if output <= len(line):
             end = output + len(events)
-            if line[output:end] == events and self._kinds[output:end] == list(map(type, events)):
+            if line[output:end] == events and self._kinds[output:end] == list(map(_shape, events)):
                 return end
         for event in events:
             output = self._one_more(output, event)
@@ -114,7 +125,7 @@ class Outputs:
             self._before.append(output)
             if self._growing and found == output + 1 == len(self._line) + 1 and (self._ours or _is_exact(event)):
                 self._line.append(event)
-                self._kinds.append(type(event))
+                self._kinds.append(_shape(event))
             else:
                 self._growing = False
         return found

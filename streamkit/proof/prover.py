@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.errors import StreamkitError, UsageError
 from streamkit.fuzz.oracles import reference_of
-from streamkit.proof.calls import Calls
+from streamkit.proof.calls import Calls, Hush
 from streamkit.proof.composition import front_of
 from streamkit.proof.cover import cover
 from streamkit.proof.machine import Machine
 from streamkit.proof.report import Proof
-from streamkit.proof.signals import _Changeable, _NotCopyable, _OutOfBounds, _Refuted
+from streamkit.proof.signals import _BadCopy, _Changeable, _NotCopyable, _OutOfBounds, _Refuted
 from streamkit.proof.trials import Trials
 from streamkit.proof.walk import Bounds, Walk
 from streamkit.proof.workers import Crew, expand_side_by_side
@@ -90,7 +90,14 @@ class Prover:
         stuck: Callable[[], None] | None = None,
     ) -> None:
         self.runner, self.transcript, self.options, self.tell = runner, transcript, options, tell
-        self._stuck = stuck
+        self._hush = Hush()
+
+        def give_up() -> None:
+            self._hush.lift()
+            if stuck is not None:
+                stuck()
+
+        self._stuck = None if stuck is None else give_up
         self.target = runner.target
         empty = options.empty_chunks and not self.target.is_served
         self.proof = Proof(transcript.name, len(transcript.body), empty_chunks=empty)
@@ -140,29 +147,38 @@ class Prover:
             proof.reason = f"{size} bytes need {size * (size + 1) // 2} feeds, more than max_feeds={options.max_feeds}"
             return False
         try:
-            sample = _made(make)
-            front = front_of(make, sample) if options.compose else None
-            if front is not None and self._walked_front(front):
-                proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
-            else:
-                self._walked(trials)
+            with self._hush:
+                self._walked_somehow(trials, make)
         except _Refuted as refuted:
             return self._refute(trials, refuted)
         except _NotCopyable as reason:
-            proof.reason = str(reason)
+            proof.reason, proof.cuts_decided = str(reason), -1
             return False
         except _OutOfBounds as bound:
             proof.reason = str(bound)
             return False
         return self._checked(trials)
 
-    def _walked(self, trials: Trials) -> None:
+    def _walked_somehow(self, trials: Trials, make: Callable[[], Any]) -> None:
+        sample = _made(make)
+        front = front_of(make, sample) if self.options.compose else None
+        if front is not None and self._walked_front(front):
+            self.proof.notes.append("its decoder was walked: the fold behind it sees nothing but the events")
+        else:
+            self._walked(trials)
+
+    def _walked(self, trials: Trials, *, use_own: bool = True) -> None:
         make = self.target.make
         assert make is not None  # noqa: S101 - as above
         try:
-            self._run(Machine(make), trials.expected)
-        except _Changeable:
-            self._run(Machine(make, paired=True), trials.expected)
+            try:
+                self._run(Machine(make, use_own=use_own), trials.expected, use_own=use_own)
+            except _Changeable:
+                self._run(Machine(make, paired=True), trials.expected)
+        except _BadCopy:
+            if not use_own or self.proof.how != "copy()":
+                raise
+            self._walked(trials, use_own=False)
 
     def _walked_front(self, make: Callable[[], object]) -> bool:
         """Walk a decoder alone, and return whether that proves the whole."""
@@ -176,12 +192,12 @@ class Prover:
         except (_Refuted, _NotCopyable, _OutOfBounds, _Changeable, StreamkitError):
             return False
 
-    def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False) -> int:
+    def _run(self, machine: Machine, expected: Outcome, *, composed: bool = False, use_own: bool = True) -> int:
         """Walk a machine to the end and return how many states there are at the end."""
         options, proof, target = self.options, self.proof, self.target
         most = options.max_states or 64 + 2 * proof.size + 2 * options.max_feeds // max(1, proof.size)
         bounds = Bounds(most, options.max_feeds, proof.empty_chunks, options.time_limit)
-        crew = Crew(target.name, composed, options.workers) if target.importable else None
+        crew = Crew(target.name, composed, options.workers, use_own) if target.importable else None
         with Calls(options.time_limit, self._stuck) as calls:
             walk = Walk(machine, self.transcript.body, calls, expected, bounds)
             try:
@@ -201,6 +217,7 @@ class Prover:
     def _refute(self, trials: Trials, refuted: _Refuted) -> bool:
         finding = trials.finding(refuted.fragmentation, "walk")
         if finding is None:
+            self.proof.cuts_decided = -1  # a walk that cannot be believed here cannot be believed elsewhere
             self.proof.reason = (
                 f"the walk found that cuts at {refuted.fragmentation} change the result, and a fresh target gives the "
                 "same result there: its state is not all in the object"
@@ -217,6 +234,7 @@ class Prover:
             self.tell("check", done, 0)
             if trials.fails(fragmentation):
                 self.proof.notes.append("the walk missed it: the state of the target is not all in the object")
+                self.proof.cuts_decided = -1
                 finding = trials.finding(fragmentation, "check of the proof")
                 if finding is None:
                     self.proof.reason = "a delivery failed and then passed: the target keeps state between calls"
@@ -244,7 +262,6 @@ class Prover:
                         return
                     proof.verdict, proof.reason = "refuted", ""
                     return
-            told["of"] = told["of"] or told["tried"]
 
 
 def _made(make: Callable[[], Any]) -> Any:

@@ -18,6 +18,10 @@ class _NotCopyable(_Stop):
     """A state cannot be copied, or not be compared."""
 
 
+class _BadCopy(_NotCopyable):
+    """What was taken for a copy of a state is none."""
+
+
 class _Changeable(_Stop):
     """An event was given out that may still change."""
 

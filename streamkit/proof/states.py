@@ -6,6 +6,9 @@ is loaded from the other. Unequal pickles may still be the same state (pickle wr
 when they are one object), so an unknown pickle is looked at through `frozen`: the same object by object, in which
 texts are compared by what they say and everything that can change by which object it is.
 
+A set is its elements, in whatever order it gives them: Python promises none, and for texts it is another in each
+process. A parser whose result follows that order repeats itself in no run of a program.
+
 What a copy would share with its original makes a proof worthless, so it is refused: a function with a closure, a
 generator, a bound method of a built-in object that only deepcopy could take.
 
@@ -27,7 +30,7 @@ import types
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from streamkit.proof.signals import _NotCopyable
+from streamkit.proof.signals import _BadCopy, _NotCopyable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,11 +171,12 @@ class States:
         portable: whether `key` is a pickle that another process can load.
     """
 
-    def __init__(self, sample: Any) -> None:
+    def __init__(self, sample: Any, *, use_own: bool = True) -> None:
         """Find out how.
 
         Args:
             sample: a state: a new parser, alone or with what it gave out.
+            use_own: try the class's own `copy()`.
 
         Raises:
             _NotCopyable: none of the ways works, or the states could not be compared.
@@ -182,7 +186,7 @@ class States:
         frozen(sample)  # whatever else: a state that cannot be looked into cannot be compared
         own = getattr(sample, "copy", None)
         pickles = self._find_pickle(sample)
-        if callable(own) and self._copies(sample, lambda state: state.copy()):
+        if use_own and callable(own) and self._copies(sample, lambda state: state.copy()):
             self.how = "copy()"
             self._copy: Callable[[Any], Any] = lambda state: state.copy()
         elif pickles:
@@ -220,6 +224,15 @@ class States:
 
     def _reloaded(self, state: Any) -> Any:
         return pickle.loads(self.key(state))  # noqa: S301 - our own pickle, just made
+
+    def compare(self, state: Any, copied: Any) -> None:
+        """Make sure that a copy is the same state.
+
+        Raises:
+            _BadCopy: it is another.
+        """
+        if self.key(state) != self.key(copied) and frozen(state) != frozen(copied):
+            raise _BadCopy(f"what its {self.how} gives is another state")
 
     def copies(self, state: Any) -> Callable[[], Any]:
         """Return what makes a copy of a state, again and again. The state itself must not be fed meanwhile."""

@@ -24,7 +24,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.normal import differences, normalise
-from streamkit.proof.signals import _NotCopyable, _OutOfBounds, _Refuted, _Stop
+from streamkit.proof.signals import _BadCopy, _NotCopyable, _OutOfBounds, _Refuted, _Stop
 from streamkit.wire.fragmentation import Fragmentation
 
 if TYPE_CHECKING:
@@ -149,6 +149,21 @@ class Walk:
             for node in helped(layer, told):
                 self.expand(node)
                 told()
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Deliver the whole body once more, and end all that ended: what was fed meanwhile must have changed nothing.
+
+        A parser that keeps something in its class, its module or a closure has one state for all of its copies.
+        """
+
+        def whole() -> Any:
+            state = self.machine.new()
+            return self.machine.end(state, self.machine.feed(state, self.body, 0))
+
+        self._judge(self._guarded(whole), [])
+        for node in list(self._same[-1].values()):
+            self._judge(self._ended(node.state, node.output), node.cuts()[:-1])
 
     def differing(self) -> str:
         """Say how two states at one position differ; "" where there is no such position."""
@@ -199,7 +214,7 @@ class Walk:
         node = self._known[position].get(seen)
         if node is not None:
             return None
-        looks = (self.machine.states.careful(state), output)
+        looks = (self._looks(state), output)
         node = self._same[position].get(looks)
         if node is not None:
             self._known[position][seen] = node
@@ -207,8 +222,9 @@ class Walk:
         self.states += 1
         if self.states > self.bounds.states:
             raise _OutOfBounds(f"there are more than {self.bounds.states} states")
-        node = self._known[position][seen] = self._same[position][looks] = Node(position, state, output, before)
-        self.layer.append(node)
+        node = Node(position, state, output, before)
+        self.layer.append(node)  # first: a time limit that strikes here must not leave a known node that nobody expands
+        self._known[position][seen] = self._same[position][looks] = node
         return node
 
     def to_the_end(self, node: Node) -> None:
@@ -218,35 +234,40 @@ class Walk:
             if node.before is not None and node.before.position == size:
                 self._judge(self._ended(node.state, node.output), node.cuts()[:-1])
             return
+        before = self._original(node)
         state = self._copy(node.state)
-        self._count(1)
+        self._compare(node.state, state)
+        self._room()
+        self.feeds += 1
         outcome, output = self._alone(state, self.body[node.position :], node.output)
+        self._unchanged(node, before)
         if not outcome.returned:
             self._judge(outcome, node.cuts())
-        elif self.meet(size, state, output, node) is not None:
-            self._judge(self._ended(state, output), node.cuts())
+            return
+        self.meet(size, state, output, node)
+        # Also where that state is known: the result of what is not all in the object may be another each time.
+        self._judge(self._ended(state, output), node.cuts())
 
     def expand(self, node: Node) -> None:
         """Follow the other edges of a node.
 
         Raises:
-            _NotCopyable: feeding the copies changed the node's own state.
+            _BadCopy: feeding the copies changed the node's own state.
         """
-        states = self.machine.states
-        before = None if states.how == "pickle" else self._key(node.state)
+        before = self._original(node)
         place = node.position if self.bounds.empty_chunks else node.position + 1
         while place < len(self.body) or (place == node.position == len(self.body)):
             place = self._expand_from(node, place)
-        if before is not None and self._key(node.state) != before:
-            raise _NotCopyable(f"what its {states.how} gives is no copy: feeding that changes the original")
+        self._unchanged(node, before)
 
     def _expand_from(self, node: Node, place: int) -> int:
         """Follow edges from `place` on as long as nothing is raised; return where to go on."""
-        self._count(0)
+        self._room()
         at = [place]
         outcome = self._guarded(lambda: self._follow(node, at))
         if outcome.returned:
             return at[0]
+        self.feeds += 1
         if outcome.hung:  # it may not have been the first feed of this run: now it gets its whole time
             state = self._copy(node.state)
             outcome, output = self._alone(state, self.body[node.position : at[0]], node.output)
@@ -263,7 +284,7 @@ class Walk:
         known, meet = self._known, self.meet
         late = time.monotonic() + self.bounds.time_limit / 4
         first = place = at[0]
-        last = max(len(body), position + 1)
+        last = min(max(len(body), position + 1), place + self.bounds.feeds - self.feeds)
         try:
             while place < last:
                 at[0] = place
@@ -291,11 +312,12 @@ class Walk:
         """Call what feeds the target, and raise what stops the walk."""
         stopped: list[Exception] = []
 
-        def guarded() -> None:
+        def guarded() -> object:
             try:
-                call()
+                return call()
             except _Stop as stop:
                 stopped.append(stop)
+                return None
 
         outcome = self.calls(guarded)
         if stopped:
@@ -325,15 +347,35 @@ class Walk:
         except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
             raise _no(error) from None
 
+    def _looks(self, state: Any) -> Any:
+        try:
+            return self.machine.states.careful(state)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _no(error) from None
+
     def _copy(self, state: Any) -> Any:
         try:
             return self.machine.states.copies(state)()
         except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
             raise _no(error) from None
 
-    def _count(self, feeds: int) -> None:
-        self.feeds += feeds
-        if self.feeds > self.bounds.feeds:
+    def _original(self, node: Node) -> Any:
+        """Return what feeding its copies must not change in a node; None where copies cannot share anything."""
+        return None if self.machine.states.how == "pickle" else self._key(node.state)
+
+    def _unchanged(self, node: Node, before: Any) -> None:
+        if before is not None and self._key(node.state) != before:
+            how = self.machine.states.how
+            raise _BadCopy(f"what its {how} gives is no copy: feeding that changes the original")
+
+    def _compare(self, state: Any, copied: Any) -> None:
+        try:
+            self.machine.compare(state, copied)
+        except Exception as error:  # noqa: BLE001 - whatever a class's own methods raise
+            raise _no(error) from None
+
+    def _room(self) -> None:
+        if self.feeds >= self.bounds.feeds:
             raise _OutOfBounds(f"there are more than {self.bounds.feeds} feeds")
 
 

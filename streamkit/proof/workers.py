@@ -9,12 +9,16 @@ walk does by itself.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.targets import adapt
@@ -43,11 +47,13 @@ class Crew:
         target: `module:attribute` of the target.
         composed: walk its decoder alone.
         workers: how many there are.
+        use_own: copy it by its own `copy()` where it has one.
     """
 
     target: str
     composed: bool
     workers: int
+    use_own: bool
 
 
 @dataclass(frozen=True)
@@ -79,18 +85,37 @@ def expand_side_by_side(
         yield from layer
         return
     found: dict[int, tuple[int, list[tuple[int, bytes, Any]]]] = {}
-    for number, feeds, states in _answers(walk, layer, crew):
-        found[number] = (feeds, states)
-        walk.feeds += feeds
-        told()
+    before = walk.feeds
+    affordable = list(layer[: sum(total <= walk.bounds.feeds - before for total in accumulate(map(walk.edges, layer)))])
+    try:
+        for number, feeds, states in _answers(walk, affordable, crew):
+            found[number] = (feeds, states)
+            walk.feeds += feeds
+            told()
+    finally:
+        walk.feeds = before  # and counted again in the order of the nodes, as one process counts them
     for number, node in enumerate(layer):
-        if number not in found:
+        feeds, states = found.get(number, (0, []))
+        met = _loaded(walk, states)
+        # Where a bound is reached in the middle of a node, the walk itself is to reach it.
+        if number not in found or met is None or walk.states + len(met) > walk.bounds.states:
             yield node
             continue
-        for position, written, given in found[number][1]:
-            output = walk.machine.outputs.after(0, given[0])
-            state = pickle.loads(written)  # noqa: S301 - a pickle of our own process
-            walk.meet(position, state, output if given[1] is None else (output, given[1]), node)
+        walk.feeds += feeds
+        for position, state, output in met:
+            walk.meet(position, state, output, node)
+
+
+def _loaded(walk: Walk, states: list[tuple[int, bytes, Any]]) -> list[tuple[int, Any, Any]] | None:
+    """Return states that a process met, by position and with their output; None where one cannot be loaded here."""
+    try:
+        return [
+            (position, pickle.loads(written), output if text is None else (output, text))  # noqa: S301 - our own
+            for position, written, (events, text) in states
+            for output in (walk.machine.outputs.after(0, events),)
+        ]
+    except Exception:  # noqa: BLE001 - whatever a class's own methods raise
+        return None
 
 
 def _answers(walk: Walk, layer: Sequence[Node], crew: Crew) -> Iterator[tuple[int, int, list[Any]]]:
@@ -102,35 +127,36 @@ def _answers(walk: Walk, layer: Sequence[Node], crew: Crew) -> Iterator[tuple[in
     context = multiprocessing.get_context("spawn")
     running = []
     ends: list[Connection] = []
-    with _sigint_ignored():
-        for share in range(crew.workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True, name=f"streamkit-proof-{share}")
-            process.start()
-            theirs.close()
-            running.append(process)
-            ends.append(ours)
     try:
+        with _sigint_ignored():
+            for share in range(crew.workers):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs,), daemon=True, name=f"streamkit-proof-{share}")
+                running.append(process)
+                process.start()
+                theirs.close()
+                ends.append(ours)
         for share, end in enumerate(list(ends)):
             try:
                 end.send(_Work(*common, nodes=nodes[share :: crew.workers]))
-            except OSError:
+            except Exception:  # noqa: BLE001 - it broke down, or what was given out has no pickle
                 ends.remove(end)
         while ends:
             ready = wait(ends)
             for end in [one for one in ends if one in ready]:
                 try:
                     answer = end.recv()
-                except (EOFError, OSError):
+                except Exception:  # noqa: BLE001 - it broke down, or what it met cannot be loaded here
                     answer = None
                 if answer is None:
                     ends.remove(end)
                 else:
                     yield answer
     finally:
-        for process in running:
+        started = [process for process in running if process.pid is not None]
+        for process in started:
             process.terminate()
-        for process in running:
+        for process in started:
             process.join()
 
 
@@ -149,12 +175,13 @@ def _sigint_ignored() -> Iterator[None]:
 
 def _work(end: Connection) -> None:
     """Expand nodes, in a process of their own."""
+    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     work: _Work = end.recv()
     make = adapt(work.crew.target).make
     front = front_of(make, make()) if make is not None and work.crew.composed else None
-    machine = Machine(front or make, paired=work.paired, ours=work.crew.composed)  # type: ignore[arg-type]  # a feed class
+    machine = Machine(front or make, paired=work.paired, ours=work.crew.composed, use_own=work.crew.use_own)  # type: ignore[arg-type]  # a feed class
     machine.outputs = work.outputs
-    with Calls(work.bounds.time_limit) as calls:
+    with Calls(work.bounds.time_limit, lambda: os._exit(1)) as calls:  # where it hangs, the walk is to see that itself
         walk = Walk(machine, work.body, calls, work.expected, work.bounds)
         walk.take_known(work.known, work.states)
         for number, position, written, output in work.nodes:

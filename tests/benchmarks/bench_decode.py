@@ -15,7 +15,7 @@ from functools import partial
 from measure import Table, interleaved
 from sse_peers import Decode, floor, general, installed, streamkit
 
-from streamkit.cassettes.library import load, names
+from streamkit.cassettes import bundled as streams
 
 __all__ = ["bundled", "chat", "cut", "growth", "messages", "speeds", "tables"]
 
@@ -52,12 +52,11 @@ def messages(deltas: int) -> bytes:
 
 
 def bundled(least: int) -> bytes:
-    """Return the bundled event streams one after the other, again and again, up to at least so many bytes.
+    """Return all bundled event streams one after the other, again and again, up to at least so many bytes.
 
-    The recordings of servers are left out, for they come and go. None of the others ends inside an event, or begins
-    with a byte order mark.
+    None of them ends inside an event, or begins with a byte order mark.
     """
-    bodies = [load(name).body for name in names() if "/" in name and not name.startswith("recorded/")]
+    bodies = [one.body for one in streams()]
     once = b"".join(body for body in bodies if body.startswith((b"data:", b"event:", b"id:", b":")))
     return once * -(-least // len(once))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import streamkit
-from streamkit.cassettes import Cassette, bundled, dump, find, load, names
+from streamkit.cassettes import Cassette, bundled, dump, find, load, load_cassette, names
 from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.transcript import Interaction, Request, ResponseHead, Transcript
 
@@ -36,6 +36,19 @@ def test_the_boston_trace_is_there_byte_for_byte() -> None:
 def test_what_no_server_sent_says_so() -> None:
     for transcript in bundled():
         assert transcript.synthetic == transcript.name.split("/")[1].startswith("synthetic_")
+
+
+def test_conversations_are_named_and_say_what_is_synthetic_and_are_not_among_the_transcripts() -> None:
+    found = {name: load_cassette(find(name)).transcripts for name in names() if name.startswith("conversations/")}
+    assert len(found) > 5
+    for name, transcripts in found.items():
+        expected = [False, True] if name == "conversations/weather_in_boston" else [True] * len(transcripts)
+        assert expected == [transcript.synthetic for transcript in transcripts]
+        assert name == "conversations/weather_in_boston" or name.startswith("conversations/synthetic_")
+    first = load("conversations/weather_in_boston#1")
+    assert load("openai_chat/boston_weather").sha256 == first.sha256
+    assert "not recorded" in first.source
+    assert not any(transcript.name.startswith("conversations/") for transcript in bundled())
 
 
 def test_recorded_transcripts_come_first() -> None:

@@ -46,7 +46,8 @@ def test_a_good_stream_has_no_problem() -> None:
     ids=lambda path: path.stem,
 )
 def test_the_bundled_cassettes_have_no_problem(path: Path) -> None:
-    assert [] == lint_file(path)
+    wanted = "note" if path.stem == "synthetic_dropped_connection" else None  # it is there to break off
+    assert [] == [one for one in lint_file(path) if one.severity != wanted]
 
 
 def test_every_rule_is_explained_on_one_line() -> None:

@@ -263,8 +263,11 @@ def _parsed(arguments: str) -> Any:
 def test_the_library_holds_the_recordings_beside_what_a_run_takes() -> None:
     found = [one.name for one in streamkit.library()]
     assert sorted(found) == found
-    assert {f"recorded/{name}" for name in IDS} < set(found) == set(found) & set(names())
-    assert {one.name for one in bundled()} == {name for name in found if not name.startswith("recorded/")}
+    assert {f"recorded/{name}" for name in IDS} < set(found)
+    assert found == [streamkit.load(name).name for name in found]
+    assert set(names()) == {name.partition("#")[0] for name in found}
+    left_out = ("recorded/", "conversations/")
+    assert {one.name for one in bundled()} == {name for name in found if not name.startswith(left_out)}
 
 
 def test_a_feature_finds_those_that_have_it() -> None:

@@ -130,7 +130,7 @@ def test_an_interrupted_campaign_tells_what_was_found_and_leaves_nothing_running
     assert 1 == process.returncode
     report = read(folder / "r.json")
     assert report["interrupted"]
-    assert ["utf8"] == report["findings"][0]["boundaries"][:1]
+    assert "utf8" in report["findings"][0]["boundaries"]  # minimal or not: that depends on when the signal comes
     assert 3 == len(pids(folder))
     assert [] == still_running(pids(folder))
 

@@ -37,6 +37,18 @@ def generator(chunks):
         *lines, rest = (rest + chunk).split(b"\\n")
         yield from lines
 
+class Prints(Lines):
+    def __init__(self):
+        super().__init__()
+        print("made")
+
+    def __getstate__(self):
+        print("copied")
+        return self.__dict__
+
+    def __del__(self):
+        print("dropped")
+
 class Slow(Lines):
     def feed(self, chunk):
         if len(chunk) == 20:
@@ -177,3 +189,13 @@ def test_a_pipe_gets_plain_text(project: Path) -> None:
     assert (0, "") == (done.returncode, done.stderr)
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith("provable:Lines: 1 proved, ")
+
+
+def test_what_a_target_prints_when_it_is_made_and_copied_is_no_part_of_the_json(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streamkit", "prove", "provable:Prints", "short.sse", "--json", "-"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert 0 == done.returncode
+    assert "proved" == json.loads(done.stdout)["proofs"][0]["verdict"]
+    assert not [word for word in ("made\n", "copied\n", "dropped\n") if word in done.stderr]

@@ -31,6 +31,7 @@ ROOMS = {
     "fuzz": (4, 4),
     "proof": (4, 5),
     "conformance": (5, 0),
+    "conversation": (5, 0),
     "examples": (5, 0),
     "matrix": (5, 1),
     "cli": (6, 0),
@@ -51,6 +52,7 @@ NETWORK = {
 
 #: (module or package, what it imports): where it may do so, and why.
 EXCEPTIONS = {
+    ("streamkit.cli.chat_setting", "openai"): ({"function"}, "it talks to a provider as a user of the library would"),
     ("streamkit.completion", "openai"): ({"function", "types"}, "to_openai gives the library's own type"),
     ("streamkit.pytest_plugin", "openai"): ({"types"}, "the fixtures of real clients are annotated"),
     ("streamkit.wire", "typing_extensions"): ({"types"}, "Buffer is in the standard library from 3.12 on"),
@@ -58,6 +60,7 @@ EXCEPTIONS = {
 #: Modules that import by a name that is not written there, which no test can follow.
 DYNAMIC = {
     "streamkit": "the lazy names",
+    "streamkit.conversation.loading": "the functions of the command line",
     "streamkit.fuzz.targets": "the target of the command line",
     "streamkit.mutations.catalogue": "the modules of the catalogue, in a row",
     "streamkit.replay.intercept_httpx": "httpx and httpx2, if they are installed",

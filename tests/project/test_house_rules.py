@@ -21,7 +21,8 @@ every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.re
 def undocumented(tree: ast.Module) -> list[str]:
     """Return the module and the public functions, classes and methods that have no docstring.
 
-    Magic methods are described by the language, and a name with an underscore is nobody else's.
+    Magic methods are described by the language, overloads by what they overload, and a name with an underscore is
+    nobody else's.
     """
     found = [] if ast.get_docstring(tree) else ["the module"]
 
@@ -31,7 +32,8 @@ def undocumented(tree: ast.Module) -> list[str]:
                 look([*node.body, *node.orelse], inside)
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
                 continue
-            if not ast.get_docstring(node):
+            overload = "overload" in (ast.unparse(one) for one in node.decorator_list)
+            if not ast.get_docstring(node) and not overload:
                 found.append(inside + node.name)
             if isinstance(node, ast.ClassDef):
                 look(node.body, f"{inside}{node.name}.")
@@ -91,6 +93,8 @@ def six():
     def seven(): ...
 class _Eight:
     def nine(self): ...
+@overload
+def ten(): ...
 '''
     assert ["the module", "one", "Two.three"] == undocumented(ast.parse(text))
 

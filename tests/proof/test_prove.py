@@ -213,6 +213,7 @@ def test_a_parser_of_generators_is_not_decidable_and_covered(target: Any, says: 
 def test_the_cover_refutes_too() -> None:
     proof = one(broken_generator)
     assert ("refuted", "", 1) == (proof.verdict, proof.reason, len(proof.finding.case.fragmentation))  # type: ignore[union-attr]  # it is there, or this fails
+    assert all(part["tried"] <= part["of"] for part in proof.cover.values())
 
 
 def test_a_large_body_gets_the_pairs_of_its_interesting_offsets() -> None:

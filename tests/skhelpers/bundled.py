@@ -18,7 +18,7 @@ from streamkit.wire.sse import Framing, ServerSentEvent, SSEEncoder
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from skhelpers import bundled_dialects
+from skhelpers import bundled_conversations, bundled_dialects
 
 FOLDER = Path(__file__).resolve().parents[2] / "cassettes"
 URL = "https://api.openai.com/v1/chat/completions"
@@ -231,6 +231,8 @@ def files() -> dict[Path, bytes]:
     for transcript in transcripts():
         assert transcript.request is not None
         found[FOLDER / f"{transcript.name}.yaml"] = dump(Cassette((Interaction(transcript.request, transcript),)))
+    for name, interactions in bundled_conversations.conversations(boston()).items():
+        found[FOLDER / f"{name}.yaml"] = dump(Cassette(tuple(interactions)))
     return found
 
 
