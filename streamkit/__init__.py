@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from streamkit.case import Case as Case
     from streamkit.case import mutated as mutated
     from streamkit.cassettes import load as load
+    from streamkit.cassettes.catalogue import library as library
     from streamkit.cassettes.redaction import Redaction as Redaction
     from streamkit.completion import Choice as Choice
     from streamkit.completion import Completion as Completion
@@ -76,6 +77,7 @@ _HOMES = {
     "accumulate": "streamkit.dialects",
     "assert_chunk_invariant": "streamkit.proof",
     "check": "streamkit.fuzz",
+    "library": "streamkit.cassettes.catalogue",
     "load": "streamkit.cassettes",
     "mutated": "streamkit.case",
     "prove": "streamkit.proof",

@@ -100,6 +100,7 @@ class Transcript:
         request: what was asked, where known.
         error: what the recording client's library raised at the end, as "library.Class: message"; "" for nothing.
         missing: bytes of the last HTTP chunk, or of the announced body, that never came.
+        server: name and version of the server that sent it, where known: "llama-cpp-python 0.3.36".
     """
 
     body: bytes
@@ -115,6 +116,7 @@ class Transcript:
     request: Request | None = field(default=None, compare=False)
     error: str = ""
     missing: int = 0
+    server: str = ""
 
     def __post_init__(self) -> None:
         lengths = tuple(self.lengths) or (len(self.body),)

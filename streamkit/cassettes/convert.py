@@ -205,7 +205,7 @@ def losses(cassette: Cassette, form: str) -> list[str]:
         lost.append("chunk boundaries")
     if any(t.ending is not Ending.COMPLETE or t.error or t.missing for t in transcripts):
         lost.append("the way it ended")
-    if any(t.dialect or t.source or t.synthetic for t in transcripts):
+    if any(t.dialect or t.source or t.synthetic or t.server for t in transcripts):
         lost.append("where it comes from")
     if form in REQUESTLESS and any(i.request != UNKNOWN_REQUEST for i in cassette.interactions):
         lost.append("the request")

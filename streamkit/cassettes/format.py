@@ -17,6 +17,7 @@
           chunks_recorded: true             # false: the network's chunks are not known
           synthetic: false                  # true: no server sent these bytes
           source: where the bytes come from
+          server: llama-cpp-python 0.3.36   # name and version of the server, where known
 
 A cassette without that key, as vcrpy writes it, is a transcript of one chunk; an ordinary response, which is no stream,
 is written without it too. Unknown keys beside ours inside
@@ -296,6 +297,8 @@ def stream_entry(transcript: Transcript) -> dict[str, Any]:
     entry["synthetic"] = transcript.synthetic
     if transcript.source:
         entry["source"] = transcript.source
+    if transcript.server:
+        entry["server"] = transcript.server
     return entry
 
 
@@ -326,7 +329,7 @@ def _facts(ours: dict[str, Any], place: tuple[str | int, ...], size: int, fault:
     facts["missing"] = ours.get("missing", 0)
     if type(facts["missing"]) is not int or facts["missing"] < 0:
         raise fault.at((*place, "missing"), f"{facts['missing']!r}: a number of bytes is expected")
-    for key in ("dialect", "error", "source"):
+    for key in ("dialect", "error", "source", "server"):
         if ours.get(key) is not None:
             if not isinstance(ours[key], str):
                 raise fault.at((*place, key), f"{ours[key]!r}: a text is expected")

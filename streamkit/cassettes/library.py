@@ -12,8 +12,10 @@ from streamkit.cassettes.format import load_cassette
 from streamkit.errors import CassetteError, CassetteFormatError, CassetteNotFoundError, UsageError
 from streamkit.transcript import Transcript
 
-__all__ = ["bundled", "bundled_folder", "find", "load", "names"]
+__all__ = ["RECORDED", "bundled", "bundled_folder", "everything", "find", "load", "names"]
 
+#: The part of the bundled folder with what real servers sent, faults and all; it is taken only where it is asked for.
+RECORDED = "recorded"
 _SUFFIXES = (".yaml", ".yml")
 _BODY_SUFFIXES = (".sse",)
 _CONVERSATIONS = "conversations/"
@@ -80,19 +82,31 @@ def names(*, folder: str | Path | None = None) -> list[str]:
 
 
 def bundled() -> list[Transcript]:
-    """Return every transcript that travels with streamkit, in the order of their names, recorded ones first.
+    """Return the transcripts that a run takes where none are named, in the order of their names, recorded ones first.
 
-    Without those of `conversations/`: they are there to be replayed to a program, round after round, and what there is
-    to be tried on their bytes, the others have too.
+    They are small and whole answers, a few of each dialect. `streamkit.library` gives all that travel with streamkit:
+    beside these the recordings of servers in `recorded/`, among them answers that are broken off.
+
+    Without those of `conversations/`, too: they are there to be replayed to a program, round after round, and what
+    there is to be tried on their bytes, the others have too.
     """
     return list(_bundled(bundled_folder()))
 
 
 @lru_cache(maxsize=4)
 def _bundled(folder: Path) -> tuple[Transcript, ...]:
-    own = [name for name in _names_in(folder) if not name.startswith(_CONVERSATIONS)]
-    listed = [t for name in own for t in load_cassette(_file(folder, name), name=name).transcripts]
+    left_out = (f"{RECORDED}/", _CONVERSATIONS)
+    listed = [one for one in everything(folder) if not one.name.startswith(left_out)]
     return tuple(sorted(listed, key=lambda transcript: (transcript.synthetic, transcript.name)))
+
+
+def everything(folder: Path) -> list[Transcript]:
+    """Return every transcript below a folder, in the order of the names of the files; of several in one by number."""
+    found: list[Transcript] = []
+    for name in _names_in(folder):
+        held = load_cassette(_file(folder, name), name=name).transcripts
+        found += [one.renamed(f"{name}#{number}") for number, one in enumerate(held, 1)] if len(held) > 1 else held
+    return found
 
 
 def _project_folder(folder: str | Path | None) -> Path:

@@ -208,5 +208,5 @@ def _response_entry(transcript: Transcript) -> dict[str, Any]:
 def _is_plain(transcript: Transcript) -> bool:
     """Whether nothing is known of a response that VCR's format does not hold by itself."""
     known = transcript.chunks_recorded or transcript.synthetic or transcript.missing
-    told = transcript.dialect or transcript.source or transcript.error
+    told = transcript.dialect or transcript.source or transcript.error or transcript.server
     return not known and not told and transcript.ending is Ending.COMPLETE and transcript.times == (0,)

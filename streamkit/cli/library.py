@@ -20,14 +20,19 @@ __all__ = ["list_", "show"]
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--dialect", default=None, help="Only those that speak this dialect.")
+@click.option("--feature", "feature", multiple=True, help="Only those that have this feature; of several, all.")
+@click.option("--server", default=None, help="Only those of this server: 'litellm', or 'litellm 1.108.7'.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with the features of each.")
 @debug_option
-def list_(as_json: bool) -> int:
+def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, as_json: bool) -> int:
     """List the transcripts that can be named: the project's own in ./cassettes, and the bundled ones."""
     from streamkit import cassettes
+    from streamkit.cassettes.catalogue import chosen
+    from streamkit.cassettes.features import features
     from streamkit.errors import StreamkitError
 
-    rows: list[dict[str, Any]] = []
+    listed: list[Transcript] = []
     broken: list[str] = []
     for name in cassettes.names():
         try:
@@ -42,8 +47,11 @@ def list_(as_json: bool) -> int:
             continue
         if len(held) > 1:  # the first by its number too: so it can be named
             held = [transcript.renamed(f"{name}#{number}") for number, transcript in enumerate(held, 1)]
-        rows.extend(_facts(transcript) for transcript in held)
+        listed.extend(held)
+    listed = chosen(listed, dialect=dialect, feature=feature, server=server)
+    rows = [_facts(transcript) for transcript in listed]
     if as_json:
+        rows = [{**row, "features": sorted(features(one))} for row, one in zip(rows, listed, strict=True)]
         write_json("-", rows)
     else:
         out = console()
@@ -79,6 +87,7 @@ def _facts(transcript: Transcript) -> dict[str, Any]:
         "chunks": [[chunk.at, len(chunk.data)] for chunk in transcript.chunks],
         "synthetic": transcript.synthetic,
         "source": transcript.source,
+        "server": transcript.server or None,
     }
 
 

@@ -20,6 +20,8 @@ from streamkit.fuzz.folding import fold
 from streamkit.fuzz.normal import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamkit.completion import Choice, Completion
 
 __all__ = ["PLAIN", "Told", "expected_of", "read", "same_arguments"]
@@ -153,7 +155,7 @@ def _message(message: dict[str, Any]) -> tuple[dict[str, Any], set[str]] | None:
             said["tool_calls"] = calls
     legacy = message.get("function_call")
     if isinstance(legacy, dict) and isinstance(legacy.get("name"), str):
-        said["tool_calls"] = [*said.get("tool_calls", ()), _call(legacy)]
+        said["tool_calls"] = _with_legacy(said.get("tool_calls", ()), _call(legacy))
     if isinstance(message.get("finish_reason"), str) and said:
         said["finish_reason"] = message["finish_reason"]
     plain = bool(said)
@@ -246,7 +248,8 @@ def _of_tuple(value: list[Any]) -> Told | None:
 def _message_of(choice: Choice) -> dict[str, Any]:
     calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in choice.tool_calls]
     if choice.function_call is not None:  # a call in the legacy form is a call, whichever form it is reported in
-        calls.append({"id": None, "name": choice.function_call.name, "arguments": choice.function_call.arguments})
+        legacy = {"id": None, "name": choice.function_call.name, "arguments": choice.function_call.arguments}
+        calls = _with_legacy(calls, legacy)
     return {"content": choice.content or "", "tool_calls": calls, "finish_reason": choice.finish_reason}
 
 
@@ -258,6 +261,15 @@ def expected_of(completion: Completion) -> Told:
     ]
     usage = {name: count for name, count in (completion.usage or {}).items() if type(count) is int}
     return Told(choices, top={"id": completion.id, "model": completion.model, "usage": usage})
+
+
+def _with_legacy(calls: Sequence[dict[str, Any]], legacy: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return calls and one in the legacy form, which may be one of them: llama-cpp-python sends each in both forms."""
+    same = any(
+        one.get("name") == legacy.get("name") and same_arguments(one.get("arguments"), legacy.get("arguments"))
+        for one in calls
+    )
+    return [*calls] if same else [*calls, legacy]
 
 
 def same_arguments(one: Any, other: Any) -> bool:

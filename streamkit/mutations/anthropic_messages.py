@@ -135,6 +135,12 @@ def two_message_deltas(stream: Stream, choose: Choose) -> Edit:
     return Edit(stream.inserted(number, event_of(stream, counted)), "an early message_delta", (), (number,))
 
 
+def _of_one_id(stream: Stream, one: int, two: int) -> bool:
+    """Say whether two blocks open a call of the same id: an error at the second, which must not come earlier."""
+    ids = [payload_of(stream, number).get("content_block", {}).get("id") for number in (one, two)]
+    return ids[0] is not None and ids[0] == ids[1]
+
+
 @mutation(
     "messages_interleaved", Class.PRESERVING, Layer.DELTA, "sends the deltas of two blocks in turns",
     right="puts each delta where its index says", sources=["aaif-goose/goose#11637"], dialects=ONLY,
@@ -142,7 +148,7 @@ def two_message_deltas(stream: Stream, choose: Choose) -> Edit:
 def interleaved(stream: Stream, choose: Choose) -> Edit:
     """Open two neighbouring blocks, send their deltas in turns, and close both."""
     blocks = blocks_of(stream)
-    pairs = [(a, b) for a, b in pairwise(blocks) if a.stop < b.start]
+    pairs = [(a, b) for a, b in pairwise(blocks) if a.stop < b.start and not _of_one_id(stream, a.start, b.start)]
     one, two = choose.of(need(pairs, "two blocks, one after the other"))
     inside = [n for n in range(one.start, two.stop + 1) if n not in {one.start, one.stop, two.start, two.stop}]
     others = [n for n in inside if n not in {*one.deltas, *two.deltas}]

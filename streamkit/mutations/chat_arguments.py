@@ -96,6 +96,8 @@ def no_arguments(chat: Chat, choose: Choose) -> Edit:
     all_whole(result)
     if result.finish_reason not in (None, *GOOD_FINISH):
         raise Inapplicable(f"a call without arguments is in doubt after finish reason {result.finish_reason}")
+    if result.function_call is not None:
+        raise Inapplicable("the call is sent in the legacy form as well, where its arguments would stay")
     entry = call.whole
     body_of(entry)["arguments"] = ("", None, None)[how]
     if how == 1:

@@ -40,7 +40,11 @@ def test_a_good_stream_has_no_problem() -> None:
     assert [] == problems(transcript(*GOOD))
 
 
-@pytest.mark.parametrize("path", sorted(BUNDLED.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(BUNDLED.rglob("*.yaml")) if BUNDLED / "recorded" not in path.parents],
+    ids=lambda path: path.stem,
+)
 def test_the_bundled_cassettes_have_no_problem(path: Path) -> None:
     wanted = "note" if path.stem == "synthetic_dropped_connection" else None  # it is there to break off
     assert [] == [one for one in lint_file(path) if one.severity != wanted]

@@ -13,23 +13,15 @@ from typing import Any
 import pytest
 
 import streamkit
-from streamkit.cassettes import bundled, find, load_cassette, names
+from streamkit.cassettes import find
+from streamkit.cassettes.features import features
 from streamkit.cli import main
 from streamkit.wire.boundaries import boundaries
 
 BOSTON = "openai_chat/boston_weather"
 MULTIBYTE = "openai_chat/synthetic_multibyte_text"
 CRLF = "openai_chat/synthetic_parallel_calls_crlf"
-CONVERSATIONS = [name for name in names() if name.startswith("conversations/")]
-
-
-def numbered(name: str) -> list[str]:
-    """Return the names of a cassette's transcripts, as `load` takes them."""
-    count = len(load_cassette(find(name)).interactions)
-    return [name] if count == 1 else [f"{name}#{number}" for number in range(1, count + 1)]
-
-
-NAMES = sorted([one.name for one in bundled()] + [each for name in CONVERSATIONS for each in numbered(name)])
+NAMES = [transcript.name for transcript in streamkit.library()]
 
 
 @pytest.fixture
@@ -94,10 +86,57 @@ def test_list_as_json_holds_the_facts(capfd: pytest.CaptureFixture[str]) -> None
     for row in rows:
         transcript = streamkit.load(row["name"])
         assert transcript.sha256 == row["sha256"]
-        facts = len(transcript.body), transcript.head.status, str(transcript.ending)
-        assert facts == (row["bytes"], row["status"], row["ending"])
-        assert [[0, len(transcript.body)]] == row["chunks"]
-        assert (False, transcript.synthetic) == (row["chunks_recorded"], row["synthetic"])
+        assert len(transcript.body) == row["bytes"] == sum(length for _, length in row["chunks"])
+        assert (transcript.head.status, transcript.ending) == (row["status"], row["ending"])
+        assert (transcript.chunks_recorded, transcript.synthetic) == (row["chunks_recorded"], row["synthetic"])
+        assert (transcript.server or None) == row["server"]
+        assert sorted(features(transcript)) == row["features"]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        (["--dialect", "anthropic_messages"], {"dialect": "anthropic_messages"}),
+        (["--feature", "tool_calls", "--feature", "crlf"], {"feature": ["tool_calls", "crlf"]}),
+        (["--server", "sse-starlette"], {"server": "sse-starlette"}),
+        (["--server", "litellm", "--feature", "error"], {"server": "litellm", "feature": "error"}),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_list_names_those_that_were_asked_for(
+    options: list[str], asked: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = printed(capfd, "list", *options).splitlines()[1:]
+    wanted = [one.name for one in streamkit.library(**asked)]
+    assert 0 < len(wanted) < len(NAMES)
+    assert wanted == [row.split()[0] for row in rows]
+
+
+def test_list_finds_the_projects_own_by_feature_too(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    own(folder, "mine/first")
+    listed = [row.split()[0] for row in printed(capfd, "list", "--feature", "tool_calls").splitlines()[1:]]
+    assert "mine/first" in listed
+    assert "mine/first" not in printed(capfd, "list", "--feature", "usage")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--feature", "tool_call"], "tool_calls, parallel"),
+        (["--server", "nobody"], "sse-starlette"),
+        (["--dialect", "openai"], "openai"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_list_of_what_is_not_known_names_the_known_ones_and_exits_2(
+    options: list[str], named: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["list", *options])
+    out, err = capfd.readouterr()
+    assert (2, "") == (ended.value.code, out)
+    assert err.startswith("streamkit: error: ")
+    assert named in " ".join(err.split())
 
 
 def test_list_goes_on_after_a_cassette_that_is_broken_and_exits_2(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -174,6 +175,22 @@ def test_two_blocks_are_interleaved() -> None:  # aaif-goose/goose#11637
     edit = apply("messages_interleaved", "calls", 0, layout=Layout(token_size=8))
     turns = ["0 start", "1 start", "0 delta", "1 delta", *["1 delta"] * 3, "0 stop", "1 stop"]
     assert turns == [kind for kind in kinds(edit) if not kind.startswith("2")]
+
+
+def test_blocks_of_one_id_are_not_interleaved() -> None:  # the second is an error, and would come before the deltas
+    stream = stream_of("calls")
+    ids = re.findall(rb'"id": ?"(toolu[^"]*|call[^"]*)"', stream.body())
+    assert len(ids) >= 2
+    body = stream.body()
+    for other in ids[1:]:
+        body = body.replace(other, ids[0])
+    doubled = Stream.of(Transcript(body, dialect="anthropic_messages"))
+    before = outcome(doubled.body())
+    assert isinstance(before, PayloadError)
+    for edit in edits(MUTATIONS["messages_interleaved"], doubled, most=20):
+        after = outcome(edit.stream.body())
+        assert isinstance(after, PayloadError)
+        assert before.partial == after.partial
 
 
 def test_the_first_block_comes_second() -> None:  # anthropics/anthropic-sdk-python#1145

@@ -21,7 +21,7 @@ import tempfile
 import time
 import urllib.request
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -54,8 +54,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
 # -- the model
 
 
-def make_model(path: str) -> None:
-    """Write a model of the Llama architecture with random weights; runs where `gguf` is installed."""
+def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float] | None = None) -> None:
+    """Write a model of the Llama architecture with random weights; runs where `gguf` is installed.
+
+    Args:
+        path: of the file.
+        more: further tokens of the vocabulary.
+        favoured: tokens that the model prefers wherever they may come, and how much.
+    """
     gguf, np = import_module("gguf"), import_module("numpy")  # of the server's own environment
 
     size, inner, layers, heads = 64, 128, 2, 4
@@ -78,6 +84,7 @@ def make_model(path: str) -> None:
     tokens = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
     tokens += [(f"<0x{byte:02X}>", 6) for byte in range(256)]
     tokens += [(word.replace(" ", "▁"), 1) for word in words]
+    tokens += [(word, 1) for word in more]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(1024)
     writer.add_embedding_length(size)
@@ -99,7 +106,14 @@ def make_model(path: str) -> None:
     random = np.random.default_rng(1)
 
     def add(name: str, *shape: int) -> None:
-        writer.add_tensor(name, random.normal(0, 0.4, shape).astype(np.float32))
+        weights = random.normal(0, 0.4, shape).astype(np.float32)
+        if favoured and name == "token_embd.weight":
+            weights[:, 0] = 2000  # the same for every token, and more than the layers add to it
+        if favoured and name == "output.weight":
+            weights[:, 0] = 0
+            for number, (text, _) in enumerate(tokens):
+                weights[number, 0] = favoured.get(text, 0)
+        writer.add_tensor(name, weights)
 
     def add_norm(name: str) -> None:
         writer.add_tensor(name, np.ones(size, dtype=np.float32))

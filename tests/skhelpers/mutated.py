@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from streamkit.cassettes import bundled
-from streamkit.completion import Completion
+from streamkit.completion import Completion, argument_problem
 from streamkit.dialects import accumulate
 from streamkit.errors import DialectError
 from streamkit.fuzz.normal import differences, normalise
@@ -102,7 +102,9 @@ def _after_a_fault(
     if after.ended and all(whole for _, _, whole in _calls(after)):
         return "the fault is not noticed"
     known = _calls(before) + (_calls(expected(before)) if expected is not None else [])  # a text may be put in before
-    made_up = [call for call in _calls(after) if call[2] and call not in known]
+    # one that only a limit of length has marked, is whole in itself
+    whole = {(name, arguments) for name, arguments, _ in known if arguments and not argument_problem(arguments)}
+    made_up = [call for call in _calls(after) if call[2] and call not in known and call[:2] not in whole]
     return f"calls that were not there may be executed: {made_up}" if made_up else ""
 
 

@@ -1,0 +1,87 @@
+"""The transcripts that travel with streamkit, found by dialect, by feature and by server."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from streamkit import dialects
+from streamkit.cassettes.encoding import decoded
+from streamkit.cassettes.features import FEATURES, features
+from streamkit.cassettes.library import bundled_folder, everything
+from streamkit.errors import StreamkitError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from streamkit.transcript import Transcript
+
+__all__ = ["chosen", "library"]
+
+
+def library(
+    *, dialect: str | None = None, feature: str | Sequence[str] | None = None, server: str | None = None
+) -> list[Transcript]:
+    """Return transcripts that travel with streamkit, in the order of their names.
+
+    Args:
+        dialect: only those that speak this dialect.
+        feature: only those that have this feature, or all of several. `streamkit.cassettes.features.FEATURES` names
+            them.
+        server: only those that this server sent: "llama-cpp-python", or with its version "llama-cpp-python 0.3.36".
+
+    Raises:
+        UsageError: there is no such dialect or feature, or no transcript of such a server; the known ones are named.
+    """
+    return chosen(_everything(bundled_folder()), dialect=dialect, feature=feature, server=server)
+
+
+def chosen(
+    transcripts: Iterable[Transcript],
+    *,
+    dialect: str | None = None,
+    feature: str | Sequence[str] | None = None,
+    server: str | None = None,
+) -> list[Transcript]:
+    """Return those of some transcripts that fit; see `library`.
+
+    Raises:
+        UsageError: as for `library`.
+    """
+    listed = list(transcripts)
+    asked = [feature] if isinstance(feature, str) else list(feature or ())
+    for name in asked:
+        if name not in FEATURES:
+            raise UsageError(f"there is no feature {name!r}: write one of {', '.join(FEATURES)}")
+    if dialect is not None:
+        dialects.get(dialect)
+    if server is not None:
+        servers = sorted({name for one in listed if one.server for name in (one.server.rpartition(" ")[0], one.server)})
+        if server not in servers:
+            raise UsageError(f"no transcript of a server {server!r}: write one of {', '.join(servers) or '(none)'}")
+    return [
+        one
+        for one in listed
+        if server in (None, one.server, one.server.rpartition(" ")[0])
+        and (dialect is None or _speaks(one) == dialect)
+        and (not asked or features(one).issuperset(asked))
+    ]
+
+
+def _speaks(transcript: Transcript) -> str | None:
+    spoken = dialects.detect(transcript)
+    return None if spoken is None else spoken.name
+
+
+@lru_cache(maxsize=4)
+def _everything(folder: Path) -> tuple[Transcript, ...]:
+    return tuple(map(_as_read, everything(folder)))
+
+
+def _as_read(transcript: Transcript) -> Transcript:
+    """Return a transcript as `load` gives it: with its body decoded, where that can be done."""
+    try:
+        return decoded(transcript)
+    except StreamkitError:
+        return transcript
