@@ -198,11 +198,10 @@ class States:
         pickles = self._find_pickle(sample)
         if use_own and callable(own) and self._copies(sample, lambda state: state.copy()):
             self.how = "copy()"
-            self._copy: Callable[[Any], Any] = lambda state: state.copy()
         elif pickles:
-            self.how, self._copy = "pickle", self._reloaded
+            self.how = "pickle"
         elif self._copies(sample, copy.deepcopy):
-            self.how, self._copy = "deepcopy", copy.deepcopy
+            self.how = "deepcopy"
         else:
             raise _NotCopyable("its state can be copied by no copy() of its own, by no pickle, and by no deepcopy")
 
@@ -231,9 +230,6 @@ class States:
             return type(made) is type(sample) and made is not sample and frozen(made) == frozen(sample)
         except Exception:  # noqa: BLE001 - whatever a class's own methods raise: it does not work
             return False
-
-    def _reloaded(self, state: Any) -> Any:
-        return pickle.loads(self.key(state))  # noqa: S301 - our own pickle, just made
 
     def compare(self, state: Any, copied: Any) -> None:
         """Make sure that a copy is the same state.

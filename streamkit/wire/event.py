@@ -59,7 +59,7 @@ def made(event: str, data: str, last_id: str, retry: int | None = None, lossy: b
     draft.retry = retry
     draft.lossy = lossy
     draft.__class__ = ServerSentEvent
-    return draft  # type: ignore[return-value]
+    return draft  # type: ignore[return-value]  # its class was set in the line above
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ streams hold, and leaves the decoder in exactly the state that it would have lef
   (`_named_blocks`). A part that holds another line end, or is no UTF-8, is something else, and is taken by itself.
 - Where a chunk ends in the value of a data line that begins its block or follows an event line, the value is kept
   without its "data: " (`_in_value`), so that the next chunk can be split in the same way (`_blocks`).
-- An event is made without the constructor of its class: see `Draft`.
+- An event is made without the constructor of its class (see `Draft`), and in place: there is little else in these
+  loops, and a call would show.
 
 Line ends may be LF or CRLF there; a chunk that has both is split by the one that comes first, and the parts with the
 other are taken by themselves. Streams with a limit are taken line by line where they come near it.
@@ -167,7 +168,7 @@ class SSEDecoder(LineDecoder):
         self._offset += len(value) + 8
         self._tail = [rest]
         self._tail_size = self._counted = 0
-        return [draft]  # type: ignore[list-item]
+        return [draft]  # type: ignore[list-item]  # it has become an event
 
     def _blocks(self, parts: list[bytes], ends: Ends, offsets: list[int] | None) -> list[ServerSentEvent]:
         """Take the end of a block whose last line is a data line, and blocks that look like it; return the events.
@@ -197,7 +198,7 @@ class SSEDecoder(LineDecoder):
             draft.retry = self._block_retry
             draft.lossy = False
             draft.__class__ = ServerSentEvent
-            events.append(draft)  # type: ignore[arg-type]
+            events.append(draft)  # type: ignore[arg-type]  # it has become an event
             if offsets is not None:
                 offsets.append(self._offset)
             self._line += 2
@@ -243,7 +244,7 @@ class SSEDecoder(LineDecoder):
             draft.retry = None
             draft.lossy = False
             draft.__class__ = ServerSentEvent
-            events.append(draft)  # type: ignore[arg-type]
+            events.append(draft)  # type: ignore[arg-type]  # it has become an event
             if offsets is not None:
                 offsets.append(offset)
             number += 2
@@ -282,7 +283,7 @@ class SSEDecoder(LineDecoder):
             draft.retry = None
             draft.lossy = False
             draft.__class__ = ServerSentEvent
-            events.append(draft)  # type: ignore[arg-type]
+            events.append(draft)  # type: ignore[arg-type]  # it has become an event
             if offsets is not None:
                 offsets.append(offset)
             number += 3

@@ -256,7 +256,7 @@ class LineDecoder:
         lines: list[bytes] = []
         for part in ended:
             if LF in part or CR in part:
-                *others, part = _LF_OR_CR.split(part)  # noqa: PLW2901
+                *others, part = _LF_OR_CR.split(part)  # noqa: PLW2901 - the rest of it
                 self._lines(lines, 2, events, offsets)
                 self._lines(others, 1, events, offsets)
                 lines = []
