@@ -37,6 +37,11 @@ __all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
 
 _DONE = "[DONE]"
 _CALL_IDS = "the ids of calls"
+# In lower case, the finish reasons of an answer that the model brought to its end, of all dialects.
+_FINISHED = {
+    "stop", "tool_calls", "tool_call", "function_call", "tool_use", "end_turn", "stop_sequence", "eos", "eos_token",
+    "complete", "completed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,18 @@ class Reference:
     data: tuple[str, ...]
     dialect: str | None = None
     trusted: frozenset[str] = frozenset()
+
+    @property
+    def cut_off(self) -> str | None:
+        """Why an error is a right answer though the stream is whole: the server itself did not finish the answer."""
+        for choice in self.completion.choices if self.completion is not None else ():
+            calls = [*choice.tool_calls, *([choice.function_call] if choice.function_call is not None else [])]
+            unusable = next((call for call in calls if not call.executable), None)
+            if unusable is not None:
+                return f"of the call of {unusable.name!r}, {unusable.problem}"
+            if (choice.finish_reason or "").lower() not in _FINISHED:
+                return f"the answer's finish reason is {choice.finish_reason!r}"
+        return None
 
     def told(self, value: Any) -> Told | None:
         """Return what a result, in normal form, says in plain fields and in those weak ones that are trusted."""

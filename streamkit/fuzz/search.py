@@ -15,7 +15,7 @@ from streamkit.fuzz import sweep
 from streamkit.fuzz.ahead import Ahead
 from streamkit.fuzz.counterexample import Counterexample, headline
 from streamkit.fuzz.drawn import draw_failing
-from streamkit.fuzz.judge import Judge, holds_framing
+from streamkit.fuzz.judge import Judge, holds_framing, is_typed
 from streamkit.fuzz.minimise import earliest, minimise
 from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
 from streamkit.fuzz.outcome import Outcome
@@ -147,6 +147,10 @@ class Search:
             return True
         if reference is not None and reference.completion is None and not self.baseline.fault:
             return True  # the stream itself is broken, and an error is a right answer to it
+        if reference is not None and reference.cut_off is not None and is_typed(self.baseline):
+            name = self.baseline.error.rsplit(".", 1)[-1]
+            self.coverage.notes.append(f"the target raises {name} on the recorded delivery, where {reference.cut_off}")
+            return True
         known = reference is not None
         self.add(
             self._simplest(recorded), "reference" if known else "contract", "recorded",

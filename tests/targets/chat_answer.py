@@ -138,8 +138,9 @@ class Answer:
         legacy = delta.get("function_call")
         if legacy:
             choice["legacy"] = choice["legacy"] or {"name": "", "arguments": ""}
-            for key in choice["legacy"]:
-                choice["legacy"][key] += _text(legacy.get(key))
+            name = _text(legacy.get("name"))
+            choice["legacy"]["name"] += "" if name == choice["legacy"]["name"] else name  # one server repeats it
+            choice["legacy"]["arguments"] += _text(legacy.get("arguments"))
         choice["finish"] = choice["finish"] or entry.get("finish_reason") or None
 
     def _fragment(self, calls: list[dict[str, Any]], entry: dict[str, Any]) -> None:
@@ -200,7 +201,7 @@ class Answer:
             "reasoning": _whole("".join(reasoning)),
             "refusal": _whole("".join(choice["refusal"])),
             "tool_calls": [{key: call[key] for key in ("id", "name", "arguments")} for call in calls],
-            "function_call": choice["legacy"],
+            "function_call": None if calls else choice["legacy"],  # a call in both forms is one call
             "finish_reason": choice["finish"],
         }
 

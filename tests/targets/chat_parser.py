@@ -242,8 +242,9 @@ class ChatParser:
         piece = delta.get("function_call")
         if piece:
             state.function = state.function or {"name": "", "arguments": ""}
-            for key in state.function:
-                state.function[key] += piece.get(key) or ""
+            name = piece.get("name") or ""
+            state.function["name"] += "" if name == state.function["name"] else name
+            state.function["arguments"] += piece.get("arguments") or ""
 
     def logprobs(self, state: Choice, entry: dict[str, Any]) -> None:
         logprobs = entry.get("logprobs")

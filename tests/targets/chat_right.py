@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .chat_answer import Answer, BadEventError, EarlyEndError, ServerError, parse
+from .chat_answer import Answer, BadEventError, BrokenCallError, EarlyEndError, ServerError, parse
 
 __all__ = [
     "Push", "PushEvents", "asynchronous", "buffering", "docs_loop", "events", "models", "parsed_arguments", "payloads",
@@ -181,9 +181,16 @@ def pipeline(chunks: Iterable[bytes]) -> dict[str, Any]:
     return answer.finished()[0]
 
 
+def _without_legacy(message: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a call in the legacy form, for who has no place for it must not lose it in silence."""
+    if message["function_call"]:
+        raise BrokenCallError("a function_call, which is not supported")
+    return message
+
+
 def parsed_arguments(chunks: Iterable[bytes]) -> dict[str, Any]:
     """Give the arguments of tool calls as objects. Right for all classes."""
-    message = pipeline(chunks)
+    message = _without_legacy(pipeline(chunks))
     calls = [
         {"id": call["id"], "name": call["name"], "arguments": json.loads(call["arguments"] or "{}")}
         for call in message["tool_calls"]
@@ -311,7 +318,7 @@ def models(chunks: Iterable[bytes]) -> Message:
             except ValidationError as error:
                 raise BadEventError(f"no chunk: {error}") from error
         answer.event(_checked(data), name)
-    return Message.model_validate(answer.finished()[0])
+    return Message.model_validate(_without_legacy(answer.finished()[0]))
 
 
 # -- as the guides show it

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import streamkit
 from streamkit.cassettes import bundled
 from streamkit.fuzz import Options
 
@@ -54,3 +55,24 @@ def test_a_right_parser_passes_on_every_bundled_chat_transcript_in_all_classes(t
     names = [one.name for one in bundled() if one.dialect == "openai_chat"]
     report = assert_right(target, names, ALL)
     assert names == [coverage.transcript for coverage in report.coverage]
+
+
+@pytest.mark.parametrize("target", [ChatParser, chat_right.buffering], ids=lambda one: one.__name__)
+def test_a_right_parser_passes_on_what_servers_sent_in_all_classes(target: Any) -> None:
+    names = [one.name for one in streamkit.library(dialect="openai_chat") if one.name.startswith("recorded/")]
+    options = Options(max_examples=0, max_single_cuts=8, dialects=True, faults=True)
+    report = assert_right(target, names, options)
+    assert names == [coverage.transcript for coverage in report.coverage]
+
+
+def test_a_parser_that_refuses_what_the_server_did_not_finish_is_right_and_the_report_says_that_it_does() -> None:
+    names = ["recorded/llama_cpp_python/forced_call_cut_by_length", "recorded/transformers_serve/text_cut_by_length"]
+    report = assert_right(chat_right.buffering, names, ALL)
+    notes = [[note for note in coverage.notes if "raises" in note] for coverage in report.coverage]
+    assert [
+        [
+            "the target raises BrokenCallError on the recorded delivery, where of the call of 'weather', "
+            "its arguments are not JSON: Expecting ':' delimiter: line 1 column 6 (char 5)"
+        ],
+        [],
+    ] == notes
