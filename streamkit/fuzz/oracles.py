@@ -79,10 +79,9 @@ class Reference:
     def cut_off(self) -> str | None:
         """Why an error is a right answer though the stream is whole: the server itself did not finish the answer."""
         for choice in self.completion.choices if self.completion is not None else ():
-            calls = [*choice.tool_calls, *([choice.function_call] if choice.function_call is not None else [])]
-            unusable = next((call for call in calls if not call.executable), None)
-            if unusable is not None:
-                return f"of the call of {unusable.name!r}, {unusable.problem}"
+            for call in (*choice.tool_calls, choice.function_call):
+                if call is not None and not call.executable:
+                    return f"of the call of {call.name!r}, {call.problem}"
             if (choice.finish_reason or "").lower() not in _FINISHED:
                 return f"the answer's finish reason is {choice.finish_reason!r}"
         return None

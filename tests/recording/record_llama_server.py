@@ -67,8 +67,8 @@ def sources(folder: Path, python: Path) -> Path:
     subprocess.run([*pip, "llama-cpp-python"], check=True)
     (archive,) = folder.glob("llama_cpp_python-*.tar.gz")
     with tarfile.open(archive) as opened:
-        # the filter came with Python 3.11.4; an older one extracts what the registry sent as it is
-        opened.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        opened.extraction_filter = getattr(tarfile, "data_filter", None)  # came with Python 3.11.4
+        opened.extractall(folder)
     return folder / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
 
 
