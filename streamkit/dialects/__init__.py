@@ -122,6 +122,9 @@ def detect(transcript: Transcript) -> Dialect | None:
 def accumulate(chunks: Iterable[Buffer] | Transcript, *, dialect: str | None = None) -> Completion:
     """Return the completion that a stream of chunks carries.
 
+    A stream says itself whether it is whole. So how the connection ended is not looked at: what breaks after the end of
+    the answer takes nothing from it, as the clients see it that stop reading there.
+
     Args:
         chunks: the body in pieces, cut anywhere; or a transcript, for its recorded chunks.
         dialect: the dialect's name; where None, the one that a transcript speaks, and openai_chat for bare chunks.

@@ -120,6 +120,8 @@ class Recording:
             transcript = replace(transcript, dialect=dialect.name)
             if ending is Ending.COMPLETE and not is_over(plain):
                 transcript = replace(transcript, ending=Ending.TRUNCATED)
+        elif ending is Ending.COMPLETE and head.status == 200 and streamed and not plain.body:
+            transcript = replace(transcript, ending=Ending.TRUNCATED)  # no API's stream is over before its first event
         return transcript
 
 

@@ -32,6 +32,7 @@ WAIT = 0.25  # seconds that the clients wait where nothing more comes
 
 ENDINGS = {
     "complete": (Answer(PIECES), Ending.COMPLETE),
+    "empty": (Answer([]), Ending.TRUNCATED),
     "truncated": (Answer(UNFINISHED), Ending.TRUNCATED),
     "truncated-length": (Answer(UNFINISHED, framing="length"), Ending.TRUNCATED),
     "truncated-close": (Answer(UNFINISHED, framing="close"), Ending.TRUNCATED),
