@@ -70,6 +70,8 @@ def chosen(
 
 
 def _speaks(transcript: Transcript) -> str | None:
+    if transcript.dialect is None and transcript.head.status >= 400:
+        return None  # an error in place of the stream
     spoken = dialects.detect(transcript)
     return None if spoken is None else spoken.name
 

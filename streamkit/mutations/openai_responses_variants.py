@@ -313,7 +313,8 @@ def second_call(stream: Stream, choose: Choose) -> Edit:
     if payload.get("type") != "response.completed":
         raise Inapplicable("it is incomplete")
     added = need(of_type(stream, "response.output_item.added"), "item that is announced")
-    index = 1 + max(stream.events[n].payload.get("output_index", 0) for n in added)
+    given = (stream.events[n].payload.get("output_index") for n in added)  # not every server sends one
+    index = max(len(items), *(1 + one for one in given if isinstance(one, int)), 0)
     item = {"id": "fc_second", "type": "function_call", "call_id": "call_second", "name": "second_tool"}
     where = {"item_id": "fc_second", "output_index": index}
     done = {**item, "arguments": _SECOND, "status": "completed"}

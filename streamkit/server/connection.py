@@ -272,7 +272,7 @@ class Connection:
             import termios
 
             deadline = asyncio.get_running_loop().time() + self._limits.write
-            while struct.unpack("i", fcntl.ioctl(one, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+            while one.fileno() >= 0 and struct.unpack("i", fcntl.ioctl(one, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
                 if asyncio.get_running_loop().time() > deadline:
                     return
                 await asyncio.sleep(0.001)

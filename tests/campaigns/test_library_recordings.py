@@ -9,7 +9,9 @@ import streamkit
 from streamkit import Transcript, dialects
 from streamkit.mutations.registry import Class
 
-RECORDED = [one for one in streamkit.library() if one.name.startswith("recorded/") and dialects.detect(one) is not None]
+RECORDED = [
+    one for name in dialects.names() for one in streamkit.library(dialect=name) if one.name.startswith("recorded/")
+]
 
 
 @pytest.mark.parametrize("transcript", RECORDED, ids=[one.name for one in RECORDED])

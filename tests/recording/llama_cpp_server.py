@@ -54,13 +54,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
 # -- the model
 
 
-def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float] | None = None) -> None:
+def make_model(
+    path: str,
+    more: Sequence[str] = (),
+    favoured: Mapping[str, float] | None = None,
+    script: Sequence[str] = (),
+    context: int = 1024,
+) -> None:
     """Write a model of the Llama architecture with random weights; runs where `gguf` is installed.
 
     Args:
         path: of the file.
         more: further tokens of the vocabulary.
         favoured: tokens that the model prefers wherever they may come, and how much.
+        script: what the model says, whatever it is asked, and then ends: fewer than sixty tokens, no two of them alike.
+        context: how many tokens it takes.
     """
     gguf, np = import_module("gguf"), import_module("numpy")  # of the server's own environment
 
@@ -83,10 +91,11 @@ def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float
     ]
     tokens = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
     tokens += [(f"<0x{byte:02X}>", 6) for byte in range(256)]
-    tokens += [(word.replace(" ", "▁"), 1) for word in words]
+    tokens += [(word.replace(" ", "▁"), 1) for word in words if word not in script]
     tokens += [(word, 1) for word in more]
+    tokens += [(word.replace(" ", "▁"), 1) for word in script]
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(1024)
+    writer.add_context_length(context)
     writer.add_embedding_length(size)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(inner)
@@ -113,6 +122,15 @@ def make_model(path: str, more: Sequence[str] = (), favoured: Mapping[str, float
             weights[:, 0] = 0
             for number, (text, _) in enumerate(tokens):
                 weights[number, 0] = favoured.get(text, 0)
+        if script and name in ("token_embd.weight", "output.weight"):
+            lines = list(range(len(tokens) - len(script), len(tokens)))  # each has a dimension that calls for it
+            weights[:, 1 : 2 + len(script)] = 0
+            if name == "token_embd.weight":
+                weights[:, 1] = 2000  # the first comes after any token, and each next one after the one before
+                weights[lines, 1] = 0
+                weights[lines, range(2, 2 + len(script))] = 2000
+            else:
+                weights[[*lines, 2], range(1, 2 + len(script))] = 8  # the last one calls for the end
         writer.add_tensor(name, weights)
 
     def add_norm(name: str) -> None:

@@ -1,6 +1,6 @@
 """Write a model with random weights: `python make_model.py PATH JSON`, where the `gguf` package is installed.
 
-The JSON holds `more` and `favoured` of `llama_cpp_server.make_model`.
+The JSON holds the further arguments of `llama_cpp_server.make_model`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def settings(llama: str, broken: str, at_once: str) -> str:
     return json.dumps({
         "model_list": [
             model("random", f"{llama}/v1"), model("translated", f"{llama}/v1", **chat), model("broken", broken),
-            model("broken_at_once", at_once),
+            model("broken_at_once", at_once), model("unreachable", "http://upstream.invalid/v1"),
             model("broken_translated", broken, **chat), model("mock", f"{llama}/v1", mock_response="Grüße aus 東京 🌤️"),
         ],
         "router_settings": {"disable_cooldowns": True, "num_retries": 0},
@@ -135,6 +135,9 @@ def main() -> int:
                 about="before streamkit's replay server, which closed the connection after the first byte",
                 error="ProviderError", dialect="openai_responses",
             )  # fmt: skip
+            nobody = "before a host that does not exist"
+            chat("chat_upstream_unreachable", nobody, model="unreachable")
+            messages("messages_upstream_unreachable", nobody, model="unreachable", max_tokens=9)
     return 0
 
 

@@ -50,13 +50,21 @@ CALLS: dict[str, dict[str, Any]] = {
     "forced_call_usage": {**CALL, **ONE, **USAGE},
     "call_cut_by_length": {**CALL, **ONE, "max_tokens": 28},
 }
+#: What a reasoning model says first, as Qwen3 writes it; a part is a token.
+THOUGHT = ("<think>\n", "The user", " asks", " for", " Oslo", ".\n", "</think>", "\n\n")
 _NO_SPACE = dict.fromkeys(("\n", "<0x0A>", "<0x09>", "<0x20>", "<0x0D>"), -40)  # a grammar allows it everywhere
 #: What the models prefer: nothing; to end, which a grammar allows after a call; or one call after the other.
 MODELS: dict[str, dict[str, Any]] = {
     "text": {},
     "call": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 40, "</s>": 400, **_NO_SPACE}},
     "calls": {"more": [OPENER, "</tool_call>"], "favoured": {OPENER: 60, "</s>": 40, **_NO_SPACE}},
-}
+    "reasoning": {"script": [*THOUGHT, "It", " rains", ": 🌧️", " 7", "°C"]},
+    "reasoning_call": {
+        "script": [*THOUGHT, "I look", " it up", "!\n", OPENER, '{"name": "weather", ', '"arguments": ', '{"at": "',
+                   "東京", '"}', "}", "\n</tool_call>"],
+    },
+    "slow": {"context": 8192},
+}  # fmt: skip
 
 
 def sources(folder: Path, python: Path) -> Path:
@@ -68,7 +76,7 @@ def sources(folder: Path, python: Path) -> Path:
     (archive,) = folder.glob("llama_cpp_python-*.tar.gz")
     with tarfile.open(archive) as opened:
         opened.extraction_filter = getattr(tarfile, "data_filter", None)  # came with Python 3.11.4
-        opened.extractall(folder)
+        opened.extractall(folder)  # noqa: S202 - of the registry's package, which is about to be built and run
     return folder / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
 
 
@@ -160,6 +168,43 @@ def one_call(record: Recorder) -> None:
     record.record("responses_forced_call", lambda url: openai_responses(url, response))
 
 
+def reasoning(record: Recorder) -> None:
+    """Record reasoning and a text."""
+    asked = {"model": "random", "temperature": 0}
+    record.record("reasoning", lambda url: openai_chat(url, asked))
+    message = {"model": "random", "max_tokens": 60}
+    record.record("messages_thinking", lambda url: anthropic_messages(url, message))
+    record.record("responses_reasoning", lambda url: openai_responses(url, {**asked, "input": QUESTION}))
+
+
+def reasoning_call(record: Recorder) -> None:
+    """Record reasoning, a text and a call."""
+    asked = {"model": "random", "temperature": 0}
+    record.record("reasoning_and_call", lambda url: openai_chat(url, {**asked, "tools": TOOLS}))
+    tool = {"name": "weather", "description": "The weather.", "input_schema": PARAMETERS}
+    message = {"model": "random", "max_tokens": 60, "tools": [tool]}
+    record.record("messages_thinking_and_call", lambda url: anthropic_messages(url, message))
+    function = {"type": "function", "name": "weather", "parameters": PARAMETERS}
+    response = {**asked, "input": QUESTION, "tools": [function]}
+    record.record("responses_reasoning_and_call", lambda url: openai_responses(url, response))
+
+
+def slow(record: Recorder) -> None:
+    """Record an answer to a long prompt, read token by token: this server then sends pings before the first event."""
+    messages = [{"role": "user", "content": "Oslo " * 600}]
+    record.record(
+        "pings_before_the_first_event", lambda url: openai_chat(url, {**SHORT, "messages": messages}),
+        about="it reads the prompt token by token, and its pings are empty comments", holds=b":\n\n:\n\n",
+    )  # fmt: skip
+
+
+#: What is recorded with each model.
+PLANS = {
+    "text": texts, "call": one_call, "calls": many_calls, "reasoning": reasoning, "reasoning_call": reasoning_call,
+    "slow": slow,
+}  # fmt: skip
+
+
 def main() -> int:
     """Do it; return an exit code."""
     given = arguments(
@@ -170,24 +215,28 @@ def main() -> int:
     python = given.python or environment(place / "environment", NEEDED, "gguf, cmake, ninja")
     source = given.source or sources(place, python)
     binary = given.binary or build(place, python, source)
-    template = source / "models" / "templates" / "Qwen-Qwen2.5-7B-Instruct.jinja"
+    templates = source / "models" / "templates"
     shown = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
     (version,) = re.findall(r"version: (\S+)", shown.stderr + shown.stdout)
     maker = str(Path(__file__).with_name("make_model.py"))
     for name, options in MODELS.items():
         subprocess.run([str(python), maker, str(place / f"{name}.gguf"), json.dumps(options)], check=True)
         upstream = f"http://127.0.0.1:{free_port()}"
+        template = "Qwen-Qwen3-0.6B.jinja" if "script" in options else "Qwen-Qwen2.5-7B-Instruct.jinja"
         command = [
             str(binary), "--model", str(place / f"{name}.gguf"), "--alias", "random", "--host", "127.0.0.1",
-            "--port", upstream.rpartition(":")[2], "--ctx-size", "2048", "--threads", "1", "--parallel", "2",
-            "--no-warmup", "--jinja", "--chat-template-file", str(template), "--sse-ping-interval", "1",
+            "--port", upstream.rpartition(":")[2], "--ctx-size", str(options.get("context", 2048)), "--threads", "1",
+            "--parallel", "1" if name == "slow" else "2", "--no-warmup", "--sse-ping-interval", "1", "--jinja",
+            "--chat-template-file", str(templates / template),
+            *(("--batch-size", "64", "--ubatch-size", "1") if name == "slow" else ()),
         ]  # fmt: skip
         record = recorder(
             given, __file__, folder=FOLDER, server=f"llama.cpp {version}", upstream=upstream,
-            neutral="http://llama-server.test", about="with a model of random weights",
+            neutral="http://llama-server.test",
+            about=f"with a model {'that says a script' if 'script' in options else 'of random weights'}",
         )  # fmt: skip
         with running(command, f"{upstream}/health", given.folder / f"{FOLDER}_{name}.log"):
-            {"text": texts, "call": one_call, "calls": many_calls}[name](record)
+            PLANS[name](record)
     return 0
 
 

@@ -148,7 +148,14 @@ class Recorder:
     dropped: Sequence[str] = ()
 
     def record(
-        self, name: str, ask: Callable[[str], View], *, error: str = "", about: str = "", dialect: str | None = None
+        self,
+        name: str,
+        ask: Callable[[str], View],
+        *,
+        error: str = "",
+        about: str = "",
+        dialect: str | None = None,
+        holds: bytes = b"",
     ) -> None:
         """Record one answer and write what the client had of it.
 
@@ -158,6 +165,7 @@ class Recorder:
             error: the error of streamkit that the stream deserves; "" for none.
             about: a further remark for the source line.
             dialect: that of a body that does not show it.
+            holds: what must be in the body, or it is not what was to be recorded.
         """
         from streamkit.cassettes import Cassette, dump
         from streamkit.transcript import Interaction
@@ -169,6 +177,8 @@ class Recorder:
             if len(interaction.transcript.body) <= MOST_BYTES:
                 break
         one, asked = interaction.transcript, interaction.request
+        if holds not in one.body:
+            raise SystemExit(f"{name}: the body does not hold {holds!r}")
         if len(one.body) > MOST_BYTES:
             raise SystemExit(f"{name}: {len(one.body)} bytes are too many for the library")
         asked = replace(asked, url=self._neutral(asked.url), headers=self._all_neutral(asked.headers))

@@ -23,7 +23,7 @@ def openai_chat(url: str, request: dict[str, Any], *, key: str = "none", take: i
     with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=120) as client:
 
         def ask() -> Iterable[Any]:
-            return client.chat.completions.create(messages=_ASKED, stream=True, **request)  # type: ignore[no-any-return]
+            return client.chat.completions.create(stream=True, **{"messages": _ASKED, **request})  # type: ignore[no-any-return]
 
         raised = _drain(ask, chunks, take)
 
@@ -77,10 +77,12 @@ def openai_responses(url: str, request: dict[str, Any], *, key: str = "none") ->
         raised = _drain(ask, events, None)
     ends = ("response.completed", "response.incomplete")
     last = next((event.response for event in reversed(events) if event.type in ends), None)
-    text, calls = "", {}
+    text, thinking, calls = "", "", {}
     for event in events:
         if event.type == "response.output_text.delta":
             text += event.delta
+        elif event.type == "response.reasoning_text.delta":
+            thinking += event.delta
         elif event.type == "response.output_item.added" and event.item.type == "function_call":
             calls[event.item.id] = [event.item.call_id, event.item.name, ""]
         elif event.type == "response.function_call_arguments.delta":
@@ -91,7 +93,7 @@ def openai_responses(url: str, request: dict[str, Any], *, key: str = "none") ->
     return {
         "by": f"openai {version('openai')}, a loop over responses.create(stream=True)",
         "raised": raised,
-        "choices": [{"content": text, "calls": list(calls.values())}],
+        "choices": [{"content": text, "calls": list(calls.values()), **({"reasoning": thinking} if thinking else {})}],
         "usage": usage,
         "library": None if last is None else {"content": last.output_text},
     }
@@ -147,19 +149,22 @@ def plain_messages(url: str, request: dict[str, Any], *, key: str = "none") -> V
 
 def _message(events: list[dict[str, Any]]) -> View:
     """Join the events of a message."""
-    content, blocks, reason, usage = "", {}, None, None
+    content, thinking, blocks, reason, usage = "", "", {}, None, None
     for event in events:
         block, delta = event.get("content_block") or {}, event.get("delta") or {}
         if event["type"] == "content_block_start" and block["type"] == "tool_use":
             blocks[event["index"]] = [block["id"], block["name"], ""]
         elif event["type"] == "content_block_delta" and delta["type"] == "text_delta":
             content += delta["text"]
+        elif event["type"] == "content_block_delta" and delta["type"] == "thinking_delta":
+            thinking += delta["thinking"]
         elif event["type"] == "content_block_delta" and delta["type"] == "input_json_delta":
             blocks[event["index"]][2] += delta["partial_json"]
         elif event["type"] == "message_delta":
             reason = delta.get("stop_reason")
             usage = {"output_tokens": event["usage"]["output_tokens"]}
-    return {"choices": [{"content": content, "calls": list(blocks.values()), "stop_reason": reason}], "usage": usage}
+    choice = {"content": content, "calls": list(blocks.values()), "stop_reason": reason}
+    return {"choices": [{**choice, **({"reasoning": thinking} if thinking else {})}], "usage": usage}
 
 
 def joined(chunks: list[dict[str, Any]]) -> View:
@@ -172,6 +177,8 @@ def joined(chunks: list[dict[str, Any]]) -> View:
             one = choices.setdefault(given["index"], {"content": "", "calls": {}, "finish_reason": None})
             delta = given.get("delta") or {}
             one["content"] += delta.get("content") or given.get("text") or ""
+            if delta.get("reasoning_content"):
+                one["reasoning"] = one.get("reasoning", "") + delta["reasoning_content"]
             if delta.get("function_call"):
                 call = one.setdefault("function_call", ["", ""])
                 call[0] = call[0] or delta["function_call"].get("name") or ""
