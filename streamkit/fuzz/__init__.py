@@ -16,7 +16,7 @@ from streamkit.fuzz.drivers import command
 from streamkit.fuzz.report import Options, Progress, Report
 from streamkit.fuzz.runner import in_own_thread
 from streamkit.fuzz.targets import Target, adapt
-from streamkit.transcript import Transcript
+from streamkit.transcript import Ending, Transcript
 from streamkit.wire.boundaries import event_ends
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def select(transcripts: Transcript | str | Path | Sequence[Transcript | str | Pa
         raise UsageError("no transcript: give at least one, or None for the bundled ones")
     for transcript in chosen:
         kind = transcript.head.header("content-type") or ""
+        if transcript.ending is not Ending.COMPLETE:
+            continue  # it says itself that something is missing
         if kind.lower().startswith("text/event-stream") and not event_ends(transcript.body):
             raise UsageError(
                 f"{transcript.name or 'the transcript'} holds no complete server-sent event in its "

@@ -15,10 +15,11 @@ from streamkit.fuzz import sweep
 from streamkit.fuzz.ahead import Ahead
 from streamkit.fuzz.counterexample import Counterexample, headline
 from streamkit.fuzz.drawn import draw_failing
-from streamkit.fuzz.judge import Judge, holds_framing, is_typed
+from streamkit.fuzz.judge import Judge, holds_framing
 from streamkit.fuzz.minimise import earliest, minimise
-from streamkit.fuzz.oracles import Reference, blind_spots, reference_of
+from streamkit.fuzz.oracles import Reference, reference_of
 from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.recorded import judge_recorded
 from streamkit.fuzz.report import Coverage, Options, Progress, Report
 from streamkit.wire.boundaries import boundaries
 from streamkit.wire.fragmentation import Fragmentation
@@ -70,6 +71,7 @@ class Search:
         self.baseline_seconds = 0.0
         self.limit = options.time_limit
         self.delivered = transcript.recorded
+        self.faults = options.faults
         self.seen: tuple[Fragmentation, Outcome] | None = None  # the failing delivery with the fewest cuts so far
 
     # -- running
@@ -127,62 +129,7 @@ class Search:
         if not again.same_as(self.baseline):
             self._report_unsteady(recorded, again)
             return False
-        return self._judge_baseline(recorded)
-
-    def _judge_baseline(self, recorded: Fragmentation) -> bool:
-        reference = self.reference
-        if self.baseline.returned:
-            if reference is not None and self.options.returns == "message":
-                self.reference = reference = reference.learned(self.baseline.value)
-            verdict = reference.judge(self.baseline.value, self.options.returns) if reference is not None else None
-            self.coverage.notes.extend(blind_spots(self.baseline.value, verdict))
-            self.trusted = verdict is None or verdict.same
-            if verdict is not None and not verdict.same:
-                self.add(
-                    self._simplest(recorded), "reference", "recorded",
-                    expected=Outcome(value=verdict.expected), actual=Outcome(value=verdict.actual), found_by="recorded",
-                    headline="the result on the recorded delivery is not what the stream says",
-                    notes=self._other_delivery(reference),
-                )  # fmt: skip
-            return True
-        if reference is not None and reference.completion is None and not self.baseline.fault:
-            return True  # the stream itself is broken, and an error is a right answer to it
-        if reference is not None and reference.cut_off is not None and is_typed(self.baseline):
-            name = self.baseline.error.rsplit(".", 1)[-1]
-            self.coverage.notes.append(f"the target raises {name} on the recorded delivery, where {reference.cut_off}")
-            return True
-        known = reference is not None
-        self.add(
-            self._simplest(recorded), "reference" if known else "contract", "recorded",
-            expected=Outcome(value="a result"), actual=self.baseline, found_by="recorded",
-            headline=f"the recorded delivery makes the target {self.baseline.fault}"
-            if self.baseline.fault
-            else f"the target raises on the recorded delivery: {self.baseline.error.rsplit('.', 1)[-1]}",
-            notes=self._other_delivery(reference)
-            if known
-            else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
-        )  # fmt: skip
-        return False
-
-    def _simplest(self, recorded: Fragmentation) -> Fragmentation:
-        """Return the body in one chunk where that goes as wrong as the recorded chunks do, else those."""
-        whole = Fragmentation.whole()
-        return whole if recorded != whole and self.outcome(whole).same_as(self.baseline) else recorded
-
-    def _other_delivery(self, reference: Reference | None) -> tuple[str, ...]:
-        """Say whether the target does better when it gets one event a chunk, as most mocks deliver."""
-        per_event = Fragmentation.per_event(self.transcript.body)
-        if per_event == self.transcript.recorded:
-            return ()
-        outcome = self.outcome(per_event)
-        if not outcome.returned:
-            return ()
-        verdict = reference.judge(outcome.value, self.options.returns) if reference is not None else None
-        if self.baseline.returned and (verdict is None or not verdict.same):
-            return ()
-        if verdict is not None and not verdict.same:
-            return ("delivered one event a chunk, the target returns, with another wrong result",)
-        return ("delivered one event a chunk, the target is right: it does not expect several events in one chunk",)
+        return judge_recorded(self, recorded)
 
     def _report_unsteady(self, fragmentation: Fragmentation, again: Outcome) -> None:
         self.add(
@@ -314,6 +261,7 @@ class Search:
 
     def replay(self, case: Case) -> None:
         """Judge one case as the search would."""
+        self.faults |= not case.steps and not case.fragmentation.cuts
         if not self.take_baseline():
             return
         if not case.steps:

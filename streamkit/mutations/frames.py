@@ -211,6 +211,8 @@ def _done(stream: Stream) -> int:
 def junk_after_done(stream: Stream, choose: Choose) -> Edit:
     """Put events, or bytes that are none, after `[DONE]`."""
     number = _done(stream)
+    if stream.dialect not in (None, "openai_chat", "openai_completions"):
+        raise Inapplicable("it is not [DONE] that ends this API's streams")
     kind = choose(4)
     if kind == 0:
         earlier = [one for one, _ in stream.payloads if one < number]

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 import streamkit
-from streamkit.fuzz import Options
 from streamkit.fuzz.normal import normalise
 from streamkit.fuzz.oracles import Reference, reference_of
 from streamkit.transcript import Transcript
@@ -114,27 +112,3 @@ def test_a_broken_stream_has_no_right_result_to_compare_with() -> None:
 
 def test_a_stream_of_no_known_dialect_has_no_reference() -> None:
     assert reference_of(Transcript(b"data: hello\n\n")) is None
-
-
-@pytest.mark.parametrize(
-    ("error", "name", "found"),
-    [
-        (ValueError, "recorded/llama_cpp_python/forced_call_cut_by_length", False),  # of a call
-        (ValueError, "recorded/transformers_serve/text_cut_by_length", False),  # of a text
-        (ValueError, "recorded/llama_cpp_python/interrupted_by_another_request", False),  # without a finish reason
-        (KeyError, "recorded/llama_cpp_python/forced_call_cut_by_length", True),  # which nobody can expect
-        (ValueError, "recorded/llama_cpp_python/forced_call", True),  # of a whole answer
-    ],
-)
-def test_a_typed_error_is_right_where_the_server_did_not_finish_its_answer(
-    error: type[Exception], name: str, found: bool
-) -> None:
-    def refuses(chunks: Iterable[bytes]) -> None:
-        b"".join(chunks)
-        raise error("no")
-
-    (transcript,) = (one for one in streamkit.library() if one.name == name)
-    report = streamkit.fuzz.fuzz(refuses, transcript, options=Options(max_examples=0, max_single_cuts=1))
-    headlines = [finding.headline for finding in report.findings]
-    assert [f"the target raises on the recorded delivery: {error.__name__}"] * found == headlines
-    assert found or any("the target raises ValueError" in note for note in report.coverage[0].notes)

@@ -162,7 +162,7 @@ class Messages:
         self.count(payload)
 
     def count(self, payload: Json) -> None:
-        self.usage.update(payload.get("usage") or {})
+        self.usage.update({name: count for name, count in (payload.get("usage") or {}).items() if count is not None})
 
     def stop(self) -> None:
         self.over = True
