@@ -168,13 +168,14 @@ class Recorder:
             holds: what must be in the body, or it is not what was to be recorded.
         """
         from streamkit.cassettes import Cassette, dump
-        from streamkit.transcript import Interaction
+        from streamkit.transcript import Ending, Interaction
 
         if self.only and name not in self.only:
             return
         for _ in range(_ATTEMPTS):  # how far a stream gets that is broken off, differs
             interaction, view = self._asked(name, ask)
-            if len(interaction.transcript.body) <= MOST_BYTES:
+            left = interaction.transcript.ending is Ending.CLIENT_CLOSED and "took" not in view  # at once after [DONE]
+            if len(interaction.transcript.body) <= MOST_BYTES and not left:
                 break
         one, asked = interaction.transcript, interaction.request
         if holds not in one.body:
