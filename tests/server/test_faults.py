@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from skhelpers.raw_http import ask, connect, reply, request
 import streamkit
 from streamkit.replay.delivery import Delivery
 from streamkit.server import ReplayServer
-from streamkit.server.connection import Limits
+from streamkit.server.connection import Connection, Limits
 from streamkit.transcript import Chunk, Ending, ResponseHead, Transcript
 
 BOSTON = streamkit.load("openai_chat/boston_weather")
@@ -252,3 +254,27 @@ def test_two_tests_with_the_same_url_each_meet_its_first_requests() -> None:
             url = server.case_url("openai_chat/boston_weather", "status=503;first=1") + "/chat/completions"
             other = url.replace("status=503;", "status=503%3B").replace("%2F", "/")  # the same to every reader of URLs
             assert [503, 200, 200] == [ask(one).status for one in (url, other, url)]
+
+
+def test_a_connection_that_is_closed_already_can_be_reset() -> None:
+    async def resets() -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = Connection(reader, writer, Limits())
+            connection.abort()
+            with suppress(OSError):
+                await writer.wait_closed()  # from now on its socket has no number
+            try:
+                await connection.reset()
+            except Exception as error:  # noqa: BLE001 - the test shows whatever it is
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            await done
+            writer.close()
+
+    asyncio.run(asyncio.wait_for(resets(), 10))
