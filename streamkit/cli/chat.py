@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import sys
 import traceback
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
-from streamkit.cli.common import State, console, debug_option
+from streamkit.cli.chat_screen import Screen
+from streamkit.cli.common import State, Terminated, debug_option, ends_like_ctrl_c
+from streamkit.errors import RetriesExhaustedError, StreamkitError, UnmatchedRequestError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from streamkit.cli.chat_setting import Setting
     from streamkit.conversation import Answer, Call, Outcome, Retry
 
@@ -26,8 +23,8 @@ __all__ = ["chat"]
 @click.option("--model", default=None, help="The model's name.")
 @click.option("--base-url", default=None, help="Base URL of the API.  [default: $OPENAI_BASE_URL, or OpenAI's]")
 @click.option(
-    "--api-key-env", default="OPENAI_API_KEY", show_default=True, metavar="NAME",
-    help="Environment variable that holds the key.",
+    "--api-key-env", default=None, metavar="NAME",
+    help="Environment variable that holds the key.  [default: OPENAI_API_KEY]",
 )  # fmt: skip
 @click.option("--api", type=click.Choice(["chat", "responses"]), default=None, help="The API.  [default: chat]")
 @click.option("--system", default=None, metavar="TEXT", help="A system message to begin with.")
@@ -48,7 +45,7 @@ def chat(
     state: State,
     model: str | None,
     base_url: str | None,
-    api_key_env: str,
+    api_key_env: str | None,
     api: str | None,
     system: str | None,
     functions: str | None,
@@ -58,89 +55,37 @@ def chat(
     cassette: str | None,
     record: str | None,
 ) -> int:
-    """Talk to a model that may call functions: live, or replayed from a cassette.
+    r"""Talk to a model that may call functions: live, or replayed from a cassette.
 
-    Content is shown as it comes, and each call with its result. A line is a message. Ctrl-C ends the answer that is
-    under way, Ctrl-D the conversation. In a pipe each line of standard input is a message, and the output is plain.
+    Content is shown as it comes, and each call with its result. A line is a message; one that ends in a backslash goes
+    on in the next, and several that are pasted into a terminal are one message. Ctrl-C ends the answer that is under
+    way, Ctrl-D the conversation. In a pipe each line of standard input is a message, and the output is plain.
     """
     from streamkit.cli.chat_setting import live, replayed
 
     if cassette is not None:
-        setting = replayed(cassette, model=model, system=system, functions=functions, record=record)
+        ours = {
+            "--record": record, "--base-url": base_url, "--api-key-env": api_key_env, "--api": api, "--system": system,
+            "--legacy": legacy or None,
+        }  # fmt: skip
+        for option, value in ours.items():
+            if value is not None:
+                raise UsageError(f"{option} is for a live conversation: what --cassette replays was recorded as it is")
+        setting = replayed(cassette, model=model, functions=functions)
     else:
         setting = live(
-            model, base_url=base_url, api_key_env=api_key_env, api=api or "chat", system=system, functions=functions,
-            legacy=legacy, record=record,
+            model, base_url=base_url, api_key_env=api_key_env or "OPENAI_API_KEY", api=api or "chat", system=system,
+            functions=functions, legacy=legacy, record=record,
         )  # fmt: skip
-    with ExitStack() as stack:
+    with ends_like_ctrl_c(), ExitStack() as stack:  # what was recorded is kept then, too
         setting.enter(stack)
-        return _Loop(setting, _Screen(), time_limit=time_limit, max_rounds=max_rounds, debug=state.debug).run()
-
-
-class _Screen:
-    """The terminal, or a pipe."""
-
-    def __init__(self) -> None:
-        self._out = console()
-        self.is_terminal = self._out.is_terminal and sys.stdin.isatty()
-        self._begun = False  # a line that is not ended
-
-    def say(self, text: str) -> None:
-        """Show a piece of content at once."""
-        if self._out.is_terminal:
-            self._out.print(Text(_visible(text)), end="")
-        else:
-            click.echo(text, nl=False)
-            sys.stdout.flush()
-        self._begun = not text.endswith("\n") if text else self._begun
-
-    def line(self, text: str, style: str = "") -> None:
-        """Show a line of its own."""
-        self.end_line()
-        self._out.print(Text(_visible(text), style=style))
-
-    def fault(self, text: str) -> None:
-        """Show an error, on standard error."""
-        self.end_line()
-        console(err=True).print(Text(f"streamkit: error: {_visible(text)}", style="red"))
-
-    def end_line(self) -> None:
-        """End a line of content, if one is begun."""
-        if self._begun:
-            click.echo()
-        self._begun = False
-
-    def lines(self) -> Iterator[str | None]:
-        """Yield what is typed, line by line; None for Ctrl-C."""
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")
-        if not self.is_terminal:
-            yield from (line.rstrip("\r\n") for line in sys.stdin)
-            return
-        with suppress(ImportError):
-            import readline  # noqa: F401 - input() then edits lines and remembers them
-        while True:
-            try:
-                yield input("> ")
-            except EOFError:
-                click.echo()
-                return
-            except KeyboardInterrupt:
-                click.echo()
-                yield None
-
-
-def _visible(text: str) -> str:
-    """Return a text without what would steer a terminal: a model may say anything."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode() for one in text)
+        return _Loop(setting, Screen(), time_limit=time_limit, max_rounds=max_rounds, debug=state.debug).run()
 
 
 class _Loop:
     """The main loop."""
 
-    def __init__(self, setting: Setting, screen: _Screen, *, time_limit: float, max_rounds: int, debug: bool) -> None:
+    def __init__(self, setting: Setting, screen: Screen, *, time_limit: float, max_rounds: int, debug: bool) -> None:
         self._setting = setting
         self._screen = screen
         self._debug = debug
@@ -153,28 +98,32 @@ class _Loop:
             on_restart=lambda: screen.line("(the answer begins again)", "bright_black"),
         )
         self._messages: list[Any] = setting.first_messages()
+        self._asked = 0  # of what was asked when it was recorded
 
     def run(self) -> int:
         """Talk until the input ends, and return the exit code: 2 where an answer of a pipe failed."""
         screen, code = self._screen, 0
         if screen.is_terminal:
             self._greet()
-        for line in screen.lines():
-            if line is None:
+        for typed in screen.messages():
+            if typed is None:
                 screen.line("(Ctrl-D ends the conversation)", "bright_black")
                 continue
-            asked = line.strip() or self._next_question()
+            asked = typed.strip() or self._next_question()
             if not asked:
+                if screen.is_terminal and self._setting.is_replay:
+                    screen.line("(nothing more was asked when it was recorded)", "bright_black")
                 continue
-            if not line.strip():
+            if not typed.strip():
                 screen.line(f"> {asked}")
+            if asked == self._next_question():
+                self._asked += 1  # also where the answer fails, for it did so when it was recorded
             code = max(code, self._answer(asked))
         return 0 if screen.is_terminal else code
 
     def _next_question(self) -> str:
-        """Return what was asked at this place when it was recorded; "" where there is nothing."""
-        asked = sum(one.get("role") == "user" for one in self._messages)
-        return next(iter(self._setting.questions[asked:]), "")
+        """Return what was asked next when it was recorded; "" where there is nothing."""
+        return next(iter(self._setting.questions[self._asked :]), "")
 
     def _greet(self) -> None:
         for line in self._setting.greeting():
@@ -187,8 +136,8 @@ class _Loop:
         try:
             for piece in answer:
                 self._screen.say(piece)
-        except KeyboardInterrupt:
-            if not self._screen.is_terminal:
+        except KeyboardInterrupt as error:
+            if isinstance(error, Terminated) or not self._screen.is_terminal:
                 raise
             self._screen.line("(ended)", "bright_black")
         except BrokenPipeError:  # whoever read the output has gone
@@ -196,7 +145,7 @@ class _Loop:
         except Exception as error:  # noqa: BLE001 - whatever a client, a provider or a cassette says
             if self._debug:
                 traceback.print_exception(error)
-            self._screen.fault(_told(error))
+            self._screen.fault(self._unanswered(error))
             return 2
         else:
             self._finish(answer)
@@ -211,10 +160,22 @@ class _Loop:
             self._screen.line(answer.refusal, "yellow")
         if answer.finish_reason in ("length", "max_output_tokens", "content_filter"):
             self._screen.line(f"(cut off: {answer.finish_reason})", "yellow")
+        elif not answer.text and not answer.refusal and self._screen.is_terminal:
+            self._screen.line("(no text)", "bright_black")
         self._screen.end_line()
         total = answer.usage.get("total_tokens")
         if total is not None and self._screen.is_terminal:
             self._screen.line(f"({total} tokens)", "bright_black")
+
+    def _unanswered(self, error: Exception) -> str:
+        """Return what is told where there is no answer."""
+        if not (self._setting.is_replay and isinstance(error, UnmatchedRequestError)):
+            return _told(error)
+        all_played = error.reason == "all_played"
+        why = "; ".join(error.differences) or ("what equals it was played already" if all_played else str(error))
+        more = self._next_question()
+        todo = "An empty line asks what was asked next" if more else "Nothing more was asked when it was recorded"
+        return f"no recorded interaction answers {error.method} {error.url}: {why}. {todo}"
 
     def _show_call(self, call: Call) -> None:
         self._screen.line(f"  {call.name}({' '.join(call.arguments.split())})", "cyan")
@@ -229,7 +190,11 @@ class _Loop:
 
 
 def _told(error: BaseException) -> str:
-    from streamkit.errors import StreamkitError
-
     text = " ".join(str(error).split())
-    return text if isinstance(error, StreamkitError) else f"{type(error).__name__}: {text}"
+    told = text if isinstance(error, StreamkitError) else f"{type(error).__name__}: {text}"
+    failed = error.__cause__ if isinstance(error, RetriesExhaustedError) else error
+    cause = failed.__cause__ if failed is not None else None
+    if cause is None or type(failed).__name__ != "APIConnectionError":
+        return told
+    request = getattr(failed, "request", None)  # the client says "Connection error." alone
+    return f"{told} ({getattr(request, 'url', '')}: {type(cause).__name__}: {' '.join(str(cause).split())})"

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from streamkit.errors import UsageError
 
@@ -86,10 +87,10 @@ class Setting:
         told = [f"{self.model}" + (f", which may call {names}" if names else "")]
         if self.is_replay:
             told.append("replayed: an empty line asks what was asked when it was recorded")
-            told += [f"  {question}" for question in self.questions]
+            told += [f"  {line}" for question in self.questions for line in question.split("\n")]
         if self.written is not None:
             told.append(f"recorded in {self.written}")
-        return [*told, "Ctrl-C ends an answer, Ctrl-D the conversation"]
+        return [*told, "Ctrl-C ends an answer, Ctrl-D the conversation; a line that ends in \\ goes on in the next"]
 
 
 def live(
@@ -106,14 +107,15 @@ def live(
     """Return the setting of a conversation with a provider.
 
     Raises:
-        UsageError: there is no model or key, the functions cannot be loaded, or the cassette is there already.
+        UsageError: there is no model, no key or no base URL that can be used, the functions cannot be loaded, or the
+            cassette is there already or cannot be written.
     """
     from streamkit.conversation.loading import load_functions
 
     if model is None:
         raise UsageError("which model? --model NAME; or, with no key, --cassette conversations/weather_in_boston")
     setting = Setting(
-        model, api, base_url, _key(api_key_env), legacy=legacy, system=system,
+        model, api, _base_url(base_url), _key(api_key_env), legacy=legacy, system=system,
         functions=load_functions(functions) if functions is not None else None,
         options={"stream_options": {"include_usage": True}} if api == "chat" else {},
     )  # fmt: skip
@@ -123,19 +125,20 @@ def live(
         path = cassette_path(record)
         if path.exists():
             raise UsageError(f"{path} is there already: name another, or remove it")
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):  # said before the conversation, not after it
+            raise UsageError(f"{path} cannot be written: {above} is no folder that you may write to")
         setting.written, setting.context = path, use_cassette(path, record_mode="once")
     return setting
 
 
-def replayed(
-    cassette: str, *, model: str | None, system: str | None, functions: str | None, record: str | None
-) -> Setting:
+def replayed(cassette: str, *, model: str | None, functions: str | None) -> Setting:
     """Return the setting of a conversation that a cassette plays.
 
     What was recorded of the messages is compared; which model and functions were sent then, is not.
 
     Raises:
-        UsageError: the cassette holds no conversation, or something is to be recorded.
+        UsageError: the cassette holds no conversation, or the functions cannot be loaded.
         CassetteError: it cannot be found or read.
     """
     from streamkit.cassettes import find, load_cassette
@@ -143,8 +146,6 @@ def replayed(
     from streamkit.conversation.loading import load_functions
     from streamkit.replay.use import use_cassette
 
-    if record is not None:
-        raise UsageError("--record is for a live conversation: what --cassette replays is recorded already")
     path = find(cassette)
     if path.suffix == ".sse":
         raise UsageError(f"{cassette} is a bare body: a conversation needs a cassette, which holds the requests")
@@ -160,10 +161,10 @@ def replayed(
     return Setting(
         model or str(bodies[0].get("model")), api, url, "replayed", legacy="functions" in bodies[0],
         functions=load_functions(functions) if functions is not None else examples,
-        system=system or (recorded if isinstance(recorded, str) else None),
-        questions=list(dict.fromkeys(text for body in bodies if (text := _question(body)))),  # a retry asks again
+        system=recorded if isinstance(recorded, str) else None,
+        questions=_questions(bodies),
         context=use_cassette(
-            path, record_mode="none",
+            path, record_mode="none", match_on=("method", "host", "path", "json_body"),  # a query is the client's own
             ignore_json=[f"$.{key}" for key in sorted(keys - {"messages", "input"})],
         ),
     )  # fmt: skip
@@ -194,16 +195,49 @@ def _question(body: dict[str, Any]) -> str:
     return content if last.get("role") == "user" and isinstance(content, str) else ""
 
 
+def _questions(bodies: list[dict[str, Any]]) -> list[str]:
+    """Return what was asked, in its order; a request that is made again, as in a retry, asks nothing new."""
+    asked: list[str] = []
+    before: list[dict[str, Any]] = []
+    for body in bodies:
+        messages = _messages(body)
+        if messages != before and (question := _question(body)):
+            asked.append(question)
+        before = messages
+    return asked
+
+
+def _base_url(told: str | None) -> str | None:
+    """Return the base URL; None for that of the library.
+
+    Raises:
+        UsageError: it is none.
+    """
+    name, url = ("--base-url", told) if told is not None else ("OPENAI_BASE_URL", os.environ.get("OPENAI_BASE_URL"))
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(f"{name} is {url!r}, which is no base URL: write it like http://127.0.0.1:8080/v1")
+    return url
+
+
 def _key(variable: str) -> str:
     """Return the key that an environment variable holds.
 
     Raises:
-        UsageError: it holds none.
+        UsageError: it holds none, or what no header can carry.
     """
-    key = os.environ.get(variable, "")
+    key = os.environ.get(variable, "").strip()  # files of variables leave a line end, or a CR
     if not key:
         raise UsageError(
             f"there is no key in {variable}: set it, name another with --api-key-env, or try it without one: "
             "streamkit chat --cassette conversations/weather_in_boston"
         )
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"the key in {variable} holds a character that no header can carry: copy it once more")
     return key

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "State",
+    "Terminated",
     "check_writable",
     "console",
     "debug_option",
@@ -131,21 +132,26 @@ def write_text(path: str, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+class Terminated(KeyboardInterrupt):
+    """The process is asked to end, or its terminal is closed: a Ctrl-C that nothing goes on after."""
+
+
 @contextmanager
 def ends_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM, and SIGHUP from a terminal that is closed, end what is under way as Ctrl-C does.
 
-    Else drivers that hang, and what they have started, would outlive the command. The second such signal ends the
-    process as it always does. A signal that is ignored, as under nohup, stays ignored.
+    Else drivers that hang, and what they have started, would outlive the command. A second SIGTERM ends the
+    process as it always does; a terminal that is closed sends more than one SIGHUP, and no other than the first counts.
+    A signal that is ignored, as under nohup, stays ignored.
 
     Raises:
-        KeyboardInterrupt: inside, at the first such signal.
+        Terminated: inside, at the first such signal.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in ours:
-            signal.signal(each, signal.SIG_DFL)
-        raise KeyboardInterrupt
+            signal.signal(each, signal.SIG_DFL if each == signal.SIGTERM else signal.SIG_IGN)
+        raise Terminated
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -14,7 +14,7 @@ import pytest
 
 import streamkit
 from streamkit.cassettes import load_cassette
-from streamkit.cli.chat import _visible
+from streamkit.cli.chat_screen import visible
 from streamkit.conversation.loading import load_functions
 from streamkit.errors import UsageError
 from streamkit.server import ReplayServer
@@ -256,4 +256,4 @@ def test_functions_are_named_by_module_and_attribute(
 
 
 def test_what_a_model_says_cannot_steer_a_terminal() -> None:
-    assert "a\\x1b[2Jb\\x07\n\tc\\x9b é" == _visible("a\x1b[2Jb\x07\n\tc\x9b é")
+    assert "a\\x1b[2Jb\\x07\n\tc\\x9b é" == visible("a\x1b[2Jb\x07\n\tc\x9b é")
