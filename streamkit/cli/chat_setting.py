@@ -87,10 +87,10 @@ class Setting:
         told = [f"{self.model}" + (f", which may call {names}" if names else "")]
         if self.is_replay:
             told.append("replayed: an empty line asks what was asked when it was recorded")
-            told += [f"  {line}" for question in self.questions for line in question.split("\n")]
+            told += [f"  {question.replace(chr(10), ' / ')}" for question in self.questions]
         if self.written is not None:
             told.append(f"recorded in {self.written}")
-        return [*told, "Ctrl-C ends an answer, Ctrl-D the conversation; a line that ends in \\ goes on in the next"]
+        return [*told, "Ctrl-C ends an answer, Ctrl-D the conversation; end a line with \\ to go on"]
 
 
 def live(

@@ -217,6 +217,11 @@ def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_pat
         (["--cassette", "conversations/weather_in_bostn"], "did you mean 'conversations/weather_in_boston'"),
         (["--cassette", "gemini/synthetic_two_candidates"], "holds no request to Chat Completions or Responses"),
         (["--cassette", BOSTON, "--record", "x"], "--record is for a live conversation"),
+        (["--cassette", BOSTON, "--base-url", "http://127.0.0.1:1/v1"], "--base-url is for a live conversation"),
+        (["--cassette", BOSTON, "--api-key-env", "MY_KEY"], "--api-key-env is for a live conversation"),
+        (["--cassette", BOSTON, "--api", "chat"], "--api is for a live conversation"),
+        (["--cassette", BOSTON, "--system", "Be brief."], "--system is for a live conversation"),
+        (["--cassette", BOSTON, "--legacy"], "--legacy is for a live conversation"),
         (["--cassette", BOSTON, "--functions", "nosuchmodule"], "cannot load 'nosuchmodule': ModuleNotFoundError"),
         (["--cassette", BOSTON, "--functions", "tools.py"], "names no functions: write module"),
     ],
@@ -257,3 +262,18 @@ def test_functions_are_named_by_module_and_attribute(
 
 def test_what_a_model_says_cannot_steer_a_terminal() -> None:
     assert "a\\x1b[2Jb\\x07\n\tc\\x9b é" == visible("a\x1b[2Jb\x07\n\tc\x9b é")
+    assert "\\u202egnp.exe" == visible("\u202egnp.exe"), "nor show letters in another order"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a family \U0001f468\u200d\U0001f469\u200d\U0001f467, a flag \U0001f3f4\U000e0067\U000e0062\U000e007f",
+        "no-break: 22\u00a0°C, 10\u202f000",
+        "東京\u3000大阪",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u200f\u05e2",
+        "soft\u00adhyphen, zero\u200bwidth",
+    ],
+)
+def test_what_joins_and_parts_characters_is_shown_as_it_is(text: str) -> None:
+    assert text == visible(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -19,6 +20,8 @@ _BEGIN = (
     "signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
+#: By these a line editor turns on that what is pasted comes as one; nobody sees them.
+_PASTING = re.compile(r"\x1b\[\?2004[hl]\r?")
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 
@@ -61,6 +64,10 @@ class TypedTerminal:
         """Type a text."""
         os.write(self._typed, text.encode())
 
+    def paste(self, text: str) -> None:
+        """Paste a text, as a terminal does where the program has asked to be told."""
+        self.type(f"\x1b[200~{text}\x1b[201~")
+
     def press(self, key: str, text: str, seconds: float = 60.0) -> None:
         """Press a key, again and again as an impatient user would, until a text is shown.
 
@@ -102,5 +109,5 @@ class TypedTerminal:
         except OSError:  # the last program that had it open has ended
             return False
         self._raw += data
-        self.seen = self._raw.decode("utf-8", "replace").replace("\r\n", "\n")
+        self.seen = _PASTING.sub("", self._raw.decode("utf-8", "replace").replace("\r\n", "\n"))
         return bool(data)
