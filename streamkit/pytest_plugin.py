@@ -78,6 +78,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("streamkit_allowed_hosts", "Hosts that stay reachable.", type="args", default=[])
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Let a parameter that is a transcript be known by its name."""
+    known = sys.modules.get("streamkit.transcript")  # not imported: then it can be none
+    return val.name or None if known is not None and isinstance(val, known.Transcript) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, the fixtures with sockets, and what gathers the cassettes of the session."""
     from streamkit import pytest_servers

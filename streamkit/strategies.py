@@ -261,7 +261,7 @@ def faults(transcript: Transcript | str | Path, *, max_size: int = 1) -> st.Sear
 
 
 def cases(
-    transcript: Transcript | str | Path | None = None,
+    transcript: Transcript | str | Path | Sequence[Transcript | str | Path] | None = None,
     *,
     max_cuts: int | None = None,
     empty_chunks: bool = False,
@@ -272,7 +272,8 @@ def cases(
     """Generate deliveries: a transcript, its mutations, and where it is cut.
 
     Args:
-        transcript: the transcript or its name; any of the bundled ones where None.
+        transcript: the transcript or its name; any of several, such as `streamkit.library` gives; any of the bundled
+            ones where None.
         max_cuts: as for `fragmentations`.
         empty_chunks: as for `fragmentations`.
         classes: of the mutations; none by default, all where None.
@@ -281,8 +282,19 @@ def cases(
 
     Returns:
         A strategy that shrinks towards the first transcript, then towards no mutation, then as `fragmentations` does.
+
+    Raises:
+        UsageError: there are no transcripts to choose from.
     """
-    chosen = transcripts() if transcript is None else st.just(_loaded(transcript))
+    if transcript is None:
+        chosen = transcripts()
+    elif isinstance(transcript, Transcript | str | Path):
+        chosen = st.just(_loaded(transcript))
+    else:
+        listed = [_loaded(one) for one in transcript]
+        if not listed:
+            raise UsageError("cases() is given no transcript to choose from")
+        chosen = st.sampled_from(listed)
 
     def delivered(one: Transcript) -> st.SearchStrategy[Case]:
         if classes == ():

@@ -128,6 +128,17 @@ def test_cases_join_a_transcript_and_its_cuts(any_case: Case, boston_case: Case)
     assert BOSTON == boston_case.transcript
 
 
+def test_cases_are_of_any_of_several_transcripts_and_shrink_to_the_first() -> None:
+    several = streamkit.library(feature="parallel")
+    assert len(several) > 5
+    chosen = cases([*several, "openai_chat/boston_weather"], max_cuts=1)
+    assert several[0] == find(chosen, lambda case: True).transcript
+    assert several[-1] == find(chosen, lambda case: case.transcript == several[-1]).transcript
+    assert BOSTON == find(chosen, lambda case: case.transcript == BOSTON).transcript
+    with pytest.raises(UsageError, match="no transcript to choose from"):
+        cases(streamkit.library(dialect="gemini", server="litellm"))
+
+
 def test_a_bug_of_cuts_shrinks_to_a_case_without_mutations() -> None:
     def cut_in_a_character(case: Case) -> bool:
         return "utf8" in map(str, case.fragmentation.classify(case.body))

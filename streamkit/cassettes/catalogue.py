@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from streamkit import dialects
 from streamkit.cassettes.encoding import decoded
 from streamkit.cassettes.features import FEATURES, features
-from streamkit.cassettes.library import bundled_folder, everything
+from streamkit.cassettes.library import RECORDED, bundled_folder, everything
 from streamkit.errors import StreamkitError, UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ def library(
         feature: only those that have this feature, or all of several. `streamkit.cassettes.features.FEATURES` names
             them.
         server: only those that this server sent: "llama-cpp-python", or with its version "llama-cpp-python 0.3.36".
+            The name of its folder in `recorded/` will do too: "llama-server"; case, "-" and "_" make no difference.
 
     Raises:
-        UsageError: there is no such dialect or feature, or no transcript of such a server; the known ones are named.
+        UsageError: there is no such dialect or feature, or no transcript of such a server; the nearest and the known
+            ones are named.
     """
     return chosen(_everything(bundled_folder()), dialect=dialect, feature=feature, server=server)
 
@@ -53,20 +56,45 @@ def chosen(
     asked = [feature] if isinstance(feature, str) else list(feature or ())
     for name in asked:
         if name not in FEATURES:
-            raise UsageError(f"there is no feature {name!r}: write one of {', '.join(FEATURES)}")
+            raise UsageError(f"there is no feature {name!r}{_near(name, FEATURES)} There are: {', '.join(FEATURES)}")
     if dialect is not None:
         dialects.get(dialect)
     if server is not None:
-        servers = sorted({name for one in listed if one.server for name in (one.server.rpartition(" ")[0], one.server)})
-        if server not in servers:
-            raise UsageError(f"no transcript of a server {server!r}: write one of {', '.join(servers) or '(none)'}")
+        known = sorted({name for one in listed for name in _servers(one)})
+        if _plain(server) not in map(_plain, known):
+            raise UsageError(
+                f"no transcript of a server {server!r}{_near(server, known)} There are: {', '.join(known) or '(none)'}"
+            )
     return [
         one
         for one in listed
-        if server in (None, one.server, one.server.rpartition(" ")[0])
+        if (server is None or _plain(server) in map(_plain, _servers(one)))
         and (dialect is None or _speaks(one) == dialect)
         and (not asked or features(one).issuperset(asked))
     ]
+
+
+def _servers(transcript: Transcript) -> set[str]:
+    """Return the names by which the server of a transcript is found."""
+    if not transcript.server:
+        return set()
+    names = {transcript.server, transcript.server.rpartition(" ")[0] or transcript.server}
+    folder, _, rest = transcript.name.partition("/")
+    if folder == RECORDED and "/" in rest:
+        named = rest.partition("/")[0].replace("_", "-")  # llama.cpp's is known as llama-server
+        names |= {named} - {*map(_plain, names)}
+    return names
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-").replace(" ", "-")
+
+
+def _near(name: object, known: Iterable[str]) -> str:
+    """Return a question for the nearest name if one is near, and else the end of the sentence."""
+    plain = {_plain(one): one for one in known}
+    near = difflib.get_close_matches(_plain(str(name)), plain, 1)
+    return f"; did you mean {plain[near[0]]!r}?" if near else "."
 
 
 def _speaks(transcript: Transcript) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamkit.cli.chat_screen import Screen
-from streamkit.cli.common import State, Terminated, debug_option, ends_like_ctrl_c
+from streamkit.cli.common import State, debug_option, ends_like_ctrl_c
 from streamkit.errors import RetriesExhaustedError, StreamkitError, UnmatchedRequestError, UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def chat(
             model, base_url=base_url, api_key_env=api_key_env or "OPENAI_API_KEY", api=api or "chat", system=system,
             functions=functions, legacy=legacy, record=record,
         )  # fmt: skip
-    with ends_like_ctrl_c(), ExitStack() as stack:  # what was recorded is kept then, too
+    with ends_like_ctrl_c() as ended, ExitStack() as stack:  # what was recorded is kept then, too
         setting.enter(stack)
-        return _Loop(setting, Screen(), time_limit=time_limit, max_rounds=max_rounds, debug=state.debug).run()
+        return _Loop(setting, Screen(ended), time_limit=time_limit, max_rounds=max_rounds, debug=state.debug).run()
 
 
 class _Loop:
@@ -136,8 +136,8 @@ class _Loop:
         try:
             for piece in answer:
                 self._screen.say(piece)
-        except KeyboardInterrupt as error:
-            if isinstance(error, Terminated) or not self._screen.is_terminal:
+        except KeyboardInterrupt:
+            if self._screen.ended.is_set() or not self._screen.is_terminal:
                 raise
             self._screen.line("(ended)", "bright_black")
         except BrokenPipeError:  # whoever read the output has gone

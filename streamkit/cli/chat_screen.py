@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from streamkit.cli.common import Terminated, console
+from streamkit.cli.common import console
 from streamkit.errors import UsageError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 __all__ = ["Screen", "visible"]
@@ -41,11 +42,16 @@ def _steers(one: str) -> bool:
 class Screen:
     """The terminal, or a pipe.
 
+    Args:
+        ended: is set when the process is asked to end; see `ends_like_ctrl_c`.
+
     Attributes:
+        ended: as given.
         is_terminal: somebody types, and reads what is shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ended: threading.Event) -> None:
+        self.ended = ended
         self._out = console()
         self.is_terminal = self._out.is_terminal and sys.stdin.isatty()
         self._begun = False  # a line that is not ended
@@ -108,9 +114,9 @@ class Screen:
             except EOFError:
                 click.echo()
                 return
-            except Terminated:
-                raise
             except KeyboardInterrupt:
+                if self.ended.is_set():
+                    raise
                 click.echo()
                 yield None
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "State",
-    "Terminated",
     "check_writable",
     "console",
     "debug_option",
@@ -132,34 +131,35 @@ def write_text(path: str, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-class Terminated(KeyboardInterrupt):
-    """The process is asked to end, or its terminal is closed: a Ctrl-C that nothing goes on after."""
-
-
 @contextmanager
-def ends_like_ctrl_c() -> Iterator[None]:
+def ends_like_ctrl_c() -> Iterator[threading.Event]:
     """Let SIGTERM, and SIGHUP from a terminal that is closed, end what is under way as Ctrl-C does.
 
     Else drivers that hang, and what they have started, would outlive the command. A second SIGTERM ends the
     process as it always does; a terminal that is closed sends more than one SIGHUP, and no other than the first counts.
     A signal that is ignored, as under nohup, stays ignored.
 
+    Yields:
+        What is set from the first such signal on: a Ctrl-C that nothing goes on after.
+
     Raises:
-        Terminated: inside, at the first such signal.
+        KeyboardInterrupt: inside, at the first such signal.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in ours:
             signal.signal(each, signal.SIG_DFL if each == signal.SIGTERM else signal.SIG_IGN)
-        raise Terminated
+        ended.set()
+        raise KeyboardInterrupt
 
+    ended = threading.Event()
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
     for number in ours:
         signal.signal(number, interrupt)
     try:
-        yield
+        yield ended
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)

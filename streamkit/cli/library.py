@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["list_", "show"]
 
 
-@click.command("list")
-@click.option("--dialect", default=None, help="Only those that speak this dialect.")
-@click.option("--feature", "feature", multiple=True, help="Only those that have this feature; of several, all.")
-@click.option("--server", default=None, help="Only those of this server: 'litellm', or 'litellm 1.108.7'.")
+class _TellsFeatures(click.Command):
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name the features, so that nobody has to guess one."""
+        from streamkit.cassettes.features import FEATURES
+
+        with formatter.section("Features"):
+            formatter.write_dl(list(FEATURES.items()))
+
+
+@click.command("list", cls=_TellsFeatures)
+@click.option("--dialect", default=None, metavar="NAME", help="Only those that speak this dialect.")
+@click.option(
+    "--feature", "feature", multiple=True, metavar="NAME",
+    help="Only those that have this feature, as named below; of several, all.",
+)  # fmt: skip
+@click.option(
+    "--server", default=None, metavar="NAME", help="Only those of this server: 'litellm', or 'litellm 1.108.7'."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the features of each.")
 @debug_option
 def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, as_json: bool) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 import streamkit
 from streamkit.cassettes import find
-from streamkit.cassettes.features import features
+from streamkit.cassettes.features import FEATURES, features
 from streamkit.cli import main
 from streamkit.wire.boundaries import boundaries
 
@@ -237,6 +237,11 @@ def test_help_lists_the_commands(option: str, capfd: pytest.CaptureFixture[str])
 
 def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert f"streamkit, version {streamkit.__version__}\n" == printed(capfd, "--version")
+
+
+def test_the_help_of_list_names_the_features(capfd: pytest.CaptureFixture[str]) -> None:
+    told = " ".join(printed(capfd, "list", "--help").split())
+    assert all(f"{name} {meaning}" in told for name, meaning in FEATURES.items())
 
 
 def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(capfd: pytest.CaptureFixture[str]) -> None:
