@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from streamkit.replay.wire import replayed_http, replayed_urllib3
@@ -25,7 +26,7 @@ _OPTIONS = ("preload_content", "decode_content", "enforce_content_length")
 def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
     """Return the patches of vcrpy's stand-in for a connection."""
     from vcr.patch import _HTTPSConnection
-    from vcr.stubs import VCRConnection, requests_stubs, urllib3_stubs
+    from vcr.stubs import VCRConnection
 
     real_init = VCRConnection.__init__
     real_request, real_getresponse = VCRConnection.request, VCRConnection.getresponse
@@ -55,6 +56,10 @@ def patches(cassette: StreamCassette) -> list[tuple[Any, str, Any]]:
         (VCRConnection, "request", request),
         (VCRConnection, "getresponse", getresponse),
     ]
+    if find_spec("urllib3") is None:  # neither streamkit nor vcrpy brings it
+        return found
+    from vcr.stubs import requests_stubs, urllib3_stubs
+
     # urllib3's stand-in rewrites the headers of what vcrpy returns; ours are urllib3's own already.
     mixin = getattr(urllib3_stubs, "_VCRRequestsConnectionMixin", None)
     if mixin is not None:
