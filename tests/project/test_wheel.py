@@ -10,6 +10,8 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import streamkit
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "tests" / "wheel_project"
 
@@ -46,4 +48,8 @@ def test_a_project_that_has_only_the_wheel_passes(tmp_path: Path) -> None:
         cwd=project, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "10 passed" in done.stdout
+    calls = streamkit.library(server="llama-server", feature="tool_calls", dialect="openai_chat")
+    assert len(calls) > 3
+    assert f"{11 + len(calls)} passed" in done.stdout
+    for one in calls:
+        assert f"::test_what_a_server_sent_is_read_by_the_client_too[{one.name}]" in done.stdout

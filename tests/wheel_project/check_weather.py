@@ -12,9 +12,10 @@ import weather
 from hypothesis import given, settings
 
 import streamkit
-from streamkit.strategies import fragmentations
+from streamkit.strategies import cases, fragmentations
 
 BOSTON = streamkit.load("openai_chat/boston_weather")
+CALLS = streamkit.library(server="llama-server", feature="tool_calls", dialect="openai_chat")
 HERE = Path(__file__).parent
 
 
@@ -64,6 +65,35 @@ def test_drawn_cuts_change_nothing(fragmentation: streamkit.Fragmentation) -> No
     for chunk in fragmentation.chunks(BOSTON.body):
         calls.feed(chunk)
     assert '{\n  "location": "Boston"\n}' == calls.result()
+
+
+def arguments_of(transcript: streamkit.Transcript) -> str:
+    """Return the arguments of all calls, in a row, as streamkit's own reader has them."""
+    return "".join(call.arguments for call in streamkit.accumulate(transcript).tool_calls)
+
+
+@pytest.mark.parametrize("transcript", CALLS)
+def test_what_a_server_sent_is_read_by_the_client_too(transcript: streamkit.Transcript, openai_client: Any) -> None:
+    calls = weather.Calls()
+    calls.feed(transcript.body)
+    assert arguments_of(transcript) == calls.result()
+    asked = {"model": "any", "messages": [], "stream": True}
+    pieces = [
+        call.function.arguments or ""
+        for chunk in openai_client.chat.completions.create(**asked)
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or []
+    ]
+    assert calls.result() == "".join(pieces)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cases(CALLS))
+def test_drawn_cuts_of_what_a_server_sent_change_nothing(case: streamkit.Case) -> None:
+    calls = weather.Calls()
+    for chunk in case.chunks():
+        calls.feed(chunk)
+    assert arguments_of(case.transcript) == calls.result()
 
 
 def test_the_right_parser_passes_and_the_careless_one_is_found() -> None:
