@@ -138,7 +138,7 @@ def _locate(name: str, folder: str | Path | None) -> Path:
             if file.is_file():
                 return file
         if path.parent.is_dir():
-            siblings = [str(p) for p in path.parent.iterdir() if p.suffix == path.suffix]
+            siblings = [str(p) for p in path.parent.iterdir() if p.suffix == path.suffix and p.is_file()]
             near = difflib.get_close_matches(name, siblings, 3)
             raise CassetteNotFoundError(name, nearest=near, searched=[str(path.parent)])
         raise CassetteNotFoundError(name)

@@ -154,6 +154,9 @@ def replayed(cassette: str, *, model: str | None, functions: str | None) -> Sett
         raise UsageError(f"{cassette} holds no request to Chat Completions or Responses")
     api = str(_api(interactions[0]))
     bodies = [_body(one) for one in interactions]
+    questions = _questions(bodies)
+    if not questions:  # so no message could be answered
+        raise UsageError(f"{cassette} holds no question that can be asked here: a request whose last message is a text")
     url = interactions[0].request.url.partition("?")[0].removesuffix(_PATHS[api])
     first = _messages(bodies[0])
     recorded = first[0].get("content") if first and first[0].get("role") in _SYSTEM else None
@@ -162,7 +165,7 @@ def replayed(cassette: str, *, model: str | None, functions: str | None) -> Sett
         model or str(bodies[0].get("model")), api, url, "replayed", legacy="functions" in bodies[0],
         functions=load_functions(functions) if functions is not None else examples,
         system=recorded if isinstance(recorded, str) else None,
-        questions=_questions(bodies),
+        questions=questions,
         context=use_cassette(
             path, record_mode="none", match_on=("method", "host", "path", "json_body"),  # a query is the client's own
             ignore_json=[f"$.{key}" for key in sorted(keys - {"messages", "input"})],

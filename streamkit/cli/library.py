@@ -37,14 +37,15 @@ class _TellsFeatures(click.Command):
 @click.option(
     "--server", default=None, metavar="NAME", help="Only those of this server: 'litellm', or 'litellm 1.108.7'."
 )
+@click.option("--names", is_flag=True, help="The names alone, one a line, as `streamkit fuzz TARGET` takes them.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the features of each.")
 @debug_option
-def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, as_json: bool) -> int:
+def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, names: bool, as_json: bool) -> int:
     """List the transcripts that can be named: the project's own in ./cassettes, and the bundled ones."""
     from streamkit import cassettes
     from streamkit.cassettes.catalogue import chosen
     from streamkit.cassettes.features import features
-    from streamkit.errors import StreamkitError
+    from streamkit.errors import StreamkitError, UsageError
 
     listed: list[Transcript] = []
     broken: list[str] = []
@@ -63,10 +64,14 @@ def list_(dialect: str | None, feature: tuple[str, ...], server: str | None, as_
             held = [transcript.renamed(f"{name}#{number}") for number, transcript in enumerate(held, 1)]
         listed.extend(held)
     listed = chosen(listed, dialect=dialect, feature=feature, server=server)
+    if names and as_json:
+        raise UsageError("--names or --json, not both: the JSON holds the names")
     rows = [_facts(transcript) for transcript in listed]
     if as_json:
         rows = [{**row, "features": sorted(features(one))} for row, one in zip(rows, listed, strict=True)]
         write_json("-", rows)
+    elif names:
+        click.echo("".join(f"{row['name']}\n" for row in rows), nl=False)
     else:
         out = console()
         table = Table(box=None, pad_edge=False)

@@ -115,8 +115,9 @@ def test_a_name_cannot_leave_the_folder(name: str) -> None:
 
 def test_a_folder_in_the_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").mkdir()
-    with pytest.raises((CassetteNotFoundError, CassetteFormatError)):
+    with pytest.raises((CassetteNotFoundError, CassetteFormatError)) as caught:
         load(tmp_path / "x.yaml")
+    assert "did you mean" not in str(caught.value), "it is not proposed either"
 
 
 def test_the_public_load_is_this_one() -> None:

@@ -216,6 +216,7 @@ def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_pat
         (["--model", "m", "--api-key-env", "MY_KEY"], "there is no key in MY_KEY"),
         (["--cassette", "conversations/weather_in_bostn"], "did you mean 'conversations/weather_in_boston'"),
         (["--cassette", "gemini/synthetic_two_candidates"], "holds no request to Chat Completions or Responses"),
+        (["--cassette", "recorded/transformers_serve/responses_text"], "holds no question that can be asked here"),
         (["--cassette", BOSTON, "--record", "x"], "--record is for a live conversation"),
         (["--cassette", BOSTON, "--base-url", "http://127.0.0.1:1/v1"], "--base-url is for a live conversation"),
         (["--cassette", BOSTON, "--api-key-env", "MY_KEY"], "--api-key-env is for a live conversation"),

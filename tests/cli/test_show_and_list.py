@@ -225,6 +225,15 @@ def test_show_says_so_where_no_dialect_knows_the_stream(folder: Path, capfd: pyt
     assert json.loads(printed(capfd, "show", "other.sse", "--json"))["result"] is None
 
 
+def test_list_gives_the_names_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    calls = streamkit.library(feature="tool_calls", server="llama-server")
+    out = printed(capfd, "list", "--names", "--feature", "tool_calls", "--server", "llama-server")
+    assert [one.name for one in calls] == out.splitlines()
+    with pytest.raises(SystemExit):
+        main(["list", "--names", "--json"])
+    assert "--names or --json, not both" in capfd.readouterr().err
+
+
 # -- the command itself
 
 
