@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamkit import dialects
 from streamkit.cassettes.encoding import decoded
-from streamkit.cassettes.features import FEATURES, features
+from streamkit.cassettes.features import FEATURES, features, spoken
 from streamkit.cassettes.library import RECORDED, bundled_folder, everything
 from streamkit.errors import StreamkitError, UsageError
 
@@ -98,10 +98,8 @@ def _near(name: object, known: Iterable[str]) -> str:
 
 
 def _speaks(transcript: Transcript) -> str | None:
-    if transcript.dialect is None and transcript.head.status >= 400:
-        return None  # an error in place of the stream
-    spoken = dialects.detect(transcript)
-    return None if spoken is None else spoken.name
+    dialect = spoken(transcript)
+    return None if dialect is None else dialect.name
 
 
 @lru_cache(maxsize=4)

@@ -10,12 +10,14 @@ from streamkit import dialects
 from streamkit.cassettes.encoding import decoded
 from streamkit.errors import DialectError, ProviderError, StreamkitError, TruncatedStreamError
 from streamkit.transcript import Ending
+from streamkit.wire import eventstream
 
 if TYPE_CHECKING:
     from streamkit.completion import Completion
+    from streamkit.dialects import Dialect
     from streamkit.transcript import Transcript
 
-__all__ = ["FEATURES", "features"]
+__all__ = ["FEATURES", "features", "spoken"]
 
 #: Every feature, and when a transcript has it.
 FEATURES = {
@@ -63,7 +65,16 @@ def features(transcript: Transcript) -> frozenset[str]:
         transcript = decoded(transcript)
     except StreamkitError:
         return frozenset(_of_ending(transcript))
-    return frozenset({*_of_ending(transcript), *_of_bytes(transcript.body), *_of_answer(transcript)})
+    dialect = spoken(transcript)
+    found = _of_ending(transcript) | _of_bytes(transcript.body) | _of_text(transcript.body)
+    return frozenset(found if dialect is None else found | _of_answer(transcript.body, dialect))
+
+
+def spoken(transcript: Transcript) -> Dialect | None:
+    """Return the dialect of a transcript; None also for an error of HTTP, which stands in the place of a stream."""
+    if transcript.dialect is None and transcript.head.status >= 400:
+        return None
+    return dialects.detect(transcript)
 
 
 def _of_ending(transcript: Transcript) -> set[str]:
@@ -90,29 +101,31 @@ def _of_bytes(body: bytes) -> set[str]:
         "retry": any(line.startswith(b"retry:") for line in lines),
         "multiline": follows,
     }
+    return {name for name, has in framing.items() if has and events}
+
+
+def _of_text(body: bytes) -> set[str]:
+    messages = eventstream.split(body)[0]  # of AWS's binary framing, the payloads are text
+    text = b"".join(one.payload for raw in messages for one in eventstream.decode(raw)) if messages else body
     found = {
-        "utf8": not body.isascii(),
-        "escapes": re.search(rb"(?<!\\)(?:\\\\)*\\u(?!00[0-7])[0-9a-fA-F]{4}", body) is not None,
-        **(framing if events else {}),
+        "utf8": not text.isascii(),
+        "escapes": re.search(rb"(?<!\\)(?:\\\\)*\\u(?!00[0-7])[0-9a-fA-F]{4}", text) is not None,
     }
     return {name for name, has in found.items() if has}
 
 
-def _of_answer(transcript: Transcript) -> set[str]:
-    dialect = dialects.detect(transcript)
-    if dialect is None:
-        return set()
+def _of_answer(body: bytes, dialect: Dialect) -> set[str]:
     reader = dialect.reader()
     found: set[str] = set()
     try:
-        reader.feed(transcript.body)
+        reader.feed(body)
         reader.close()
         completion = reader.result()
     except DialectError as problem:
         kinds = {ProviderError: "error", TruncatedStreamError: "truncated"}
         found.add(next((name for kind, name in kinds.items() if isinstance(problem, kind)), "invalid"))
         completion = problem.partial if problem.partial is not None else reader.snapshot()
-    if dialect.name in _WITH_DONE and not re.search(rb"(?m)^data: ?\[DONE\]", transcript.body.replace(b"\r", b"\n")):
+    if dialect.name in _WITH_DONE and not re.search(rb"(?m)^data: ?\[DONE\]", body.replace(b"\r", b"\n")):
         found.add("no_done")
     return found | _of_completion(completion)
 

@@ -306,8 +306,8 @@ def _ending(
     ending, place = transcript.ending, ("response", "streamkit")
     if ending is Ending.COMPLETE and error is not None:
         yield _Finding("ending", "warning", f"recorded as complete, but {error}", place)
-    elif ending is not Ending.COMPLETE and error is None and completion.ended and done:
-        # Only `truncated` says that something is missing. A client may leave, or a connection break, after the end.
+    elif ending not in (Ending.COMPLETE, Ending.CLIENT_CLOSED) and error is None and completion.ended and done:
+        # Only `truncated` says that something is missing. A connection may break after the end, and clients leave then.
         severity: Severity = "warning" if ending is Ending.TRUNCATED else "note"
         yield _Finding("ending", severity, f"recorded as {ending}, but the stream is finished", place)
 

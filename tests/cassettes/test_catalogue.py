@@ -9,6 +9,7 @@ import pytest
 import streamkit
 from streamkit import Transcript
 from streamkit.cassettes.catalogue import chosen
+from streamkit.cassettes.features import features
 from streamkit.errors import UsageError
 
 
@@ -62,3 +63,10 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest(asked: dict[str, Any
         streamkit.library(**asked)
     with pytest.raises(UsageError, match=r"'nothing like it'\. There are: "):
         streamkit.library(**dict.fromkeys(asked, "nothing like it"))
+
+
+@pytest.mark.parametrize(("text", "has"), [("Rain in Oslo", False), ("Regen in Köln", True)])
+def test_binary_framing_does_not_count_as_characters_beyond_ascii(text: str, has: bool) -> None:
+    one = streamkit.synthesize(text, dialect="bedrock_converse")
+    assert not one.body.isascii()
+    assert ("utf8" in features(one) or "escapes" in features(one)) is has

@@ -131,10 +131,14 @@ def test_a_stream_that_was_recorded_as_cut_short_may_lack_its_end(ending: Ending
 
 @pytest.mark.parametrize(
     ("ending", "severity"),
-    [(Ending.TRUNCATED, "warning"), (Ending.RESET, "note"), (Ending.TIMEOUT, "note"), (Ending.CLIENT_CLOSED, "note")],
+    [(Ending.TRUNCATED, "warning"), (Ending.RESET, "note"), (Ending.TIMEOUT, "note")],
 )
 def test_an_ending_too_early_after_the_end_is_a_contradiction(ending: Ending, severity: str) -> None:
     assert [("ending", severity)] == rules(transcript(*GOOD, ending=ending))
+
+
+def test_a_client_that_left_after_the_end_is_none_for_that_is_what_clients_do() -> None:
+    assert [] == rules(transcript(*GOOD, ending=Ending.CLIENT_CLOSED))
 
 
 def test_arguments_that_a_limit_cut_off_are_a_note() -> None:
