@@ -8,6 +8,7 @@ from streamkit.completion import argument_problem
 from streamkit.conversation.steps import Call
 from streamkit.dialects.openai_chat import OpenAIChat
 from streamkit.dialects.openai_responses import OpenAIResponses
+from streamkit.dialects.text import pair_surrogates
 from streamkit.errors import TruncatedStreamError, UnusableCallsError, UsageError
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _calls(completion: Completion, number: int) -> tuple[Call, ...]:
     for one in completion.tool_calls:
         _usable(completion, one)
     return tuple(
-        Call(one.id or f"call_{number}_{place}", one.name, one.arguments)
+        Call(pair_surrogates(one.id or f"call_{number}_{place}"), one.name, one.arguments)
         for place, one in enumerate(completion.tool_calls)
     )
 

@@ -171,7 +171,7 @@ class Functions:
         try:
             return function, function.checker(arguments if arguments.strip() else "{}")
         except Exception as error:  # noqa: BLE001 - a validator of the caller's own may raise anything
-            return outcome.invalid(name, str(error), error)
+            return outcome.invalid(name, error)
 
     def call_function(self, name: str, arguments: str, *, time_limit: float | None = None) -> Outcome:
         """Call a function and return the outcome.
@@ -183,7 +183,8 @@ class Functions:
                 its thread, and its result is dropped.
 
         Returns:
-            What became of it. Nothing is raised, whatever the function does.
+            What became of it. No Exception is raised, whatever the function does; what is none, such as a
+            KeyboardInterrupt, is.
         """
         from streamkit.conversation.running import run
 
