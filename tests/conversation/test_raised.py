@@ -26,7 +26,7 @@ class Leaving(BaseException):
     """As pytest's own outcomes are: no Exception, and nothing to tell a model."""
 
 
-class Speechless(Exception):
+class SpeechlessError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -55,7 +55,7 @@ def outcomes(odd: Any, names: tuple[str, ...], *, is_async: bool, limit: float |
                 ended.append(asyncio.run(arun_all(functions, calls, limit, together=True)))
             else:
                 ended.append(run_all(functions, calls, limit, together=True))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised below
             ended.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -95,10 +95,10 @@ def test_what_is_no_exception_is_raised_of_an_async_function_too(names: tuple[st
 @one_and_two
 def test_an_error_that_cannot_say_what_it_is_is_told_by_its_class(names: tuple[str, ...], is_async: bool) -> None:
     def odd() -> None:
-        raise Speechless
+        raise SpeechlessError
 
     first = outcomes(odd, names, is_async=is_async)[0]
-    assert (Status.FAILED, "Error: odd failed: Speechless") == (first.status, first.text)
+    assert (Status.FAILED, "Error: odd failed: SpeechlessError") == (first.status, first.text)
 
 
 @sync_and_async
