@@ -1,4 +1,4 @@
-"""Answers are given as they come, and in a time that grows with their length: no event costs a look at all before it."""
+"""Answers are given as they come, in a time that grows with their length: no event costs a look at all before it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from skhelpers.talking import interactions
 
 import streamkit
+from streamkit.completion import Completion
 from streamkit.conversation import Conversation
 from streamkit.dialects.openai_chat import OpenAIChat
 from streamkit.dialects.openai_responses import OpenAIResponses
@@ -68,7 +69,12 @@ def test_no_event_of_a_long_answer_costs_a_look_at_all_of_it(
 ) -> None:
     looks: list[EventReader] = []
     snapshot = EventReader.snapshot
-    monkeypatch.setattr(EventReader, "snapshot", lambda reader: (looks.append(reader), snapshot(reader))[1])
+
+    def noted(reader: EventReader) -> Completion:
+        looks.append(reader)
+        return snapshot(reader)
+
+    monkeypatch.setattr(EventReader, "snapshot", noted)
     assert expected == pieces(body, api)
     assert len(looks) < 5
 
