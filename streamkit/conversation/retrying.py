@@ -65,15 +65,19 @@ def own_error(error: BaseException) -> StreamkitError | None:
     """Return the error of streamkit's own that a client wrapped, such as that no interaction answers a request.
 
     That is no failure of a connection, though clients say so, and no retry helps. Only causes count: the context of an
-    error may be one that the caller is just handling.
+    error may be one that the caller is just handling. A client that tries several addresses at once raises a group.
     """
-    one: BaseException | None = error
+    waiting: list[BaseException] = [error]
     seen = set()
-    while one is not None and id(one) not in seen:
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
         if isinstance(one, StreamkitError) and not isinstance(one, DialectError):
             return one
         seen.add(id(one))
-        one = one.__cause__
+        waiting += [one.__cause__] if one.__cause__ is not None else []
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
     return None
 
 

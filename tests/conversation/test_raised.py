@@ -12,9 +12,10 @@ from pydantic import BaseModel, model_serializer
 from skhelpers.talking import Talk, interactions, refused
 
 import streamkit
-from streamkit.conversation import AsyncConversation, Call, Conversation, Functions, Outcome, Status
+from streamkit.conversation import AsyncConversation, Call, Conversation, Functions, Outcome, Retry, Status
 from streamkit.conversation.running import arun_all, run_all
-from streamkit.errors import TooManyRoundsError
+from streamkit.errors import NetworkBlockedError, TooManyRoundsError
+from streamkit.replay import network_blocked
 from streamkit.transcript import Transcript
 
 LONG = 10.0  # seconds that no test takes: who waits for ever is told from who waits
@@ -184,3 +185,16 @@ def test_an_error_that_the_caller_is_just_handling_is_no_cause_of_a_failure(
                 talk.run(is_async=is_async)
         else:
             assert "It has 9 characters." == talk.run(is_async=is_async).answer.text
+
+
+def test_a_blocked_network_is_its_own_error_of_a_client_that_tries_several_addresses_at_once() -> None:
+    retries: list[Retry] = []
+
+    async def talk() -> None:
+        async with openai.AsyncOpenAI(api_key="x", base_url="http://localhost:9") as client:
+            conversation = AsyncConversation(client, "m", clock=streamkit.VirtualClock(), on_retry=retries.append)
+            await conversation.get_response([{"role": "user", "content": "?"}]).read()
+
+    with network_blocked(), pytest.raises(NetworkBlockedError):
+        asyncio.run(talk())
+    assert [] == retries
