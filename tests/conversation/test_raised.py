@@ -198,3 +198,29 @@ def test_a_blocked_network_is_its_own_error_of_a_client_that_tries_several_addre
     with network_blocked(), pytest.raises(NetworkBlockedError):
         asyncio.run(talk())
     assert [] == retries
+
+
+@sync_and_async
+@pytest.mark.parametrize("more", [{}, {"time_limit": LONG}], ids=["without limit", "with limit"])
+def test_a_round_whose_call_raises_what_is_no_exception_leaves_the_messages(
+    more: dict[str, Any], is_async: bool
+) -> None:
+    seen: list[int] = []
+
+    def leave(**arguments: Any) -> None:
+        seen.append(len(talk.messages))
+        raise Leaving
+
+    functions = Functions()
+    functions.add(leave, name="count_string", parameters={"type": "object"})
+    talk = Talk(interactions("synthetic_count_string"))
+    before = list(talk.messages)
+    with pytest.raises(Leaving):
+        talk.run(is_async=is_async, functions=functions, client=player(talk, is_async=is_async), **more)
+    assert ([len(before)], before) == (seen, talk.messages)
+
+
+def player(talk: Talk, *, is_async: bool) -> Any:
+    """Return a client that answers every request with the call."""
+    answer = [talk.rounds[0].transcript]
+    return streamkit.replay.async_openai(answer) if is_async else streamkit.replay.openai(answer)
