@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from skhelpers.talking import Talk, interactions
 
 import streamkit
 from streamkit.conversation import Backoff, Conversation, Retry
 from streamkit.errors import RetriesExhaustedError, TruncatedStreamError
+from streamkit.replay.clients import _libraries
 from streamkit.replay.clock import VirtualClock
+from streamkit.server import ReplayServer
 from streamkit.transcript import Transcript
 
 Json = dict[str, Any]
@@ -104,3 +107,16 @@ def test_a_call_without_arguments_is_not_made_where_nothing_says_that_none_are_t
 def test_a_call_with_all_its_arguments_is_made_of_a_stream_that_done_alone_ends() -> None:
     had = Had(chat({"tool_calls": [CALL]}, finish=None), chat({"content": "so"}, finish=None)).run()
     assert (["look"], [], "so") == (had.made, had.retries, had.answer.text)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_each_response_is_closed_before_the_next_request_so_that_one_connection_is_enough(is_async: bool) -> None:
+    library, http = _libraries()
+    limits, timeout = http.Limits(max_connections=1), http.Timeout(10, pool=0.05)
+    with ReplayServer(["conversations/synthetic_count_string"]) as server:
+        talk = Talk(interactions("synthetic_count_string"))
+        kind, transport = (library.AsyncOpenAI, http.AsyncClient) if is_async else (library.OpenAI, http.Client)
+        pool = transport(limits=limits, timeout=timeout, trust_env=False)
+        client = kind(api_key="x", base_url=server.base_url(), timeout=timeout, http_client=pool)
+        talk.run(is_async=is_async, client=client)
+    assert ("It has 9 characters.", [1, 1]) == (talk.answer.text, [one.tries for one in talk.answer.rounds])
