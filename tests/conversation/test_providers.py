@@ -120,3 +120,10 @@ def test_each_response_is_closed_before_the_next_request_so_that_one_connection_
         client = kind(api_key="x", base_url=server.base_url(), timeout=timeout, http_client=pool)
         talk.run(is_async=is_async, client=client)
     assert ("It has 9 characters.", [1, 1]) == (talk.answer.text, [one.tries for one in talk.answer.rounds])
+
+
+def test_half_a_character_of_an_answer_that_broke_is_no_part_of_the_next_one() -> None:
+    whole = chat({"content": "a\ud83d"}, {"content": "\ude00b"})
+    broken = Transcript(whole.body[: whole.body.index(b"\n\n") + 2], dialect="openai_chat")
+    had = Had(broken, whole).run()
+    assert (["a", "😀b"], 1) == (had.pieces, len(had.retries))
