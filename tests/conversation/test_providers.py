@@ -10,7 +10,7 @@ from skhelpers.talking import Talk, interactions
 
 import streamkit
 from streamkit.conversation import Backoff, Conversation, Retry
-from streamkit.errors import RetriesExhaustedError, TruncatedStreamError
+from streamkit.errors import RetriesExhaustedError, TruncatedStreamError, UnusableCallsError
 from streamkit.replay.clients import _libraries
 from streamkit.replay.clock import VirtualClock
 from streamkit.server import ReplayServer
@@ -127,3 +127,17 @@ def test_half_a_character_of_an_answer_that_broke_is_no_part_of_the_next_one() -
     broken = Transcript(whole.body[: whole.body.index(b"\n\n") + 2], dialect="openai_chat")
     had = Had(broken, whole).run()
     assert (["a", "😀b"], 1) == (had.pieces, len(had.retries))
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_legacy_call_of_an_answer_that_was_cut_off_is_not_made(reason: str) -> None:
+    had = Had(chat({"function_call": {"name": "look", "arguments": "{}"}}, finish=reason))
+    with pytest.raises(UnusableCallsError, match=f"finish reason {reason}"):
+        had.run()
+    assert ([], 1) == (had.made, len(had.messages))
+
+
+def test_a_legacy_call_without_arguments_is_not_made_where_nothing_says_that_none_are_to_come() -> None:
+    call = {"function_call": {"name": "look", "arguments": ""}}
+    had = Had(chat(call, finish=None), chat(call, finish="function_call"), chat({"content": "so"})).run()
+    assert (["look"], 1) == (had.made, len(had.retries))
