@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from streamkit.completion import argument_problem
 from streamkit.conversation.steps import Call
-from streamkit.dialects.openai_chat import OpenAIChat
+from streamkit.dialects.openai_chat import OpenAIChat, Reader
 from streamkit.dialects.openai_responses import OpenAIResponses
+from streamkit.dialects.text import pair_surrogates
 from streamkit.errors import TruncatedStreamError, UnusableCallsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from streamkit.completion import Completion
     from streamkit.conversation.functions import Functions
@@ -22,6 +23,8 @@ __all__ = ["Api", "api_of"]
 
 Json = dict[str, Any]
 
+# By these finish reasons a server says that it failed itself: OpenRouter, Mistral, vLLM, SGLang, DeepSeek, GLM.
+_FAILED = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
 _OUR_CALLS = ("function_call", "custom_tool_call")
 
 
@@ -37,8 +40,8 @@ class Api(Protocol):
     def reader(self) -> EventReader:
         """Return a new reader of its stream."""
 
-    def is_over(self, reader: EventReader, completion: Completion) -> bool:
-        """Say whether nothing more can come that counts."""
+    def kept(self, reader: EventReader) -> Json:
+        """Return what of an answer's fields goes back as it came, if it holds calls."""
 
     def calls(self, completion: Completion, number: int) -> tuple[Call, ...]:
         """Return the calls of an answer that ended properly.
@@ -52,8 +55,17 @@ class Api(Protocol):
             TruncatedStreamError: the stream said that it was over, and it was not.
         """
 
-    def messages(self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> list[Json]:
-        """Return what a round adds to the messages: the answer, and the outcome of each of its calls."""
+    def messages(
+        self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome], kept: Mapping[str, Any]
+    ) -> list[Json]:
+        """Return what a round adds to the messages: the answer, and the outcome of each of its calls.
+
+        Args:
+            completion: the answer.
+            calls: of it.
+            outcomes: of them, in the same order.
+            kept: what `kept` returned.
+        """
 
 
 def api_of(name: str, *, legacy: bool) -> Api:
@@ -96,23 +108,35 @@ class _Chat:
     def reader(self) -> EventReader:
         return OpenAIChat().reader()
 
-    def is_over(self, reader: EventReader, completion: Completion) -> bool:
-        return reader.over  # usage comes after the finish reason
+    def kept(self, reader: EventReader) -> Json:
+        """Return the reasoning of a server that calls it `reasoning_content`.
+
+        Such a server refuses a message with calls that comes back without it, an empty one too (DeepSeek's guide to its
+        thinking mode; Kimi). One that never sends it may refuse it (Groq), and so may one behind an answer without
+        calls (DeepSeek's R1).
+        """
+        reasoning = reader.reasoning_content if isinstance(reader, Reader) else None
+        return {} if reasoning is None else {"reasoning_content": reasoning}
 
     def calls(self, completion: Completion, number: int) -> tuple[Call, ...]:
+        if completion.finish_reason in _FAILED:
+            raise _broken(completion, f"the server broke it off (finish reason {completion.finish_reason})")
         if not completion.tool_calls and completion.choices and completion.choices[0].function_call is not None:
             legacy = completion.choices[0].function_call
             _usable(completion, legacy)
             return (Call(None, legacy.name, legacy.arguments),)
         return _calls(completion, number)
 
-    def messages(self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> list[Json]:
+    def messages(
+        self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome], kept: Mapping[str, Any]
+    ) -> list[Json]:
         choice = completion.choices[0]
         answer: Json = {"role": "assistant", "content": choice.content}
         if choice.refusal:
             answer["refusal"] = choice.refusal
         if not calls:
             return [answer if choice.refusal else {**answer, "content": choice.content or ""}]
+        answer.update(kept)
         if calls[0].id is None:
             answer["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments or "{}"}
             return [answer, {"role": "function", "name": calls[0].name, "content": outcomes[0].text}]
@@ -145,13 +169,15 @@ class _Responses:
     def reader(self) -> EventReader:
         return OpenAIResponses().reader()
 
-    def is_over(self, reader: EventReader, completion: Completion) -> bool:
-        return reader.over or completion.ended  # the event that ends a response holds all of it
+    def kept(self, reader: EventReader) -> Json:
+        return {}  # its reasoning is items of its own
 
     def calls(self, completion: Completion, number: int) -> tuple[Call, ...]:
         return _calls(completion, number)
 
-    def messages(self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> list[Json]:
+    def messages(
+        self, completion: Completion, calls: Sequence[Call], outcomes: Sequence[Outcome], kept: Mapping[str, Any]
+    ) -> list[Json]:
         """Return the items of the round.
 
         Calls go without the id of their item, which would oblige the client to send the reasoning before them too; of
@@ -159,10 +185,10 @@ class _Responses:
         """
         choice = completion.choices[0] if completion.choices else None
         items: list[tuple[int, Json]] = []
-        for kept in choice.extra.get("items", ()) if choice is not None else ():
-            item = kept["item"]
+        for held in choice.extra.get("items", ()) if choice is not None else ():
+            item = held["item"]
             if item.get("type") != "message" and (item.get("type") != "reasoning" or item.get("encrypted_content")):
-                items.append((kept["output_index"], item))
+                items.append((held["output_index"], item))
         for call, sent in zip(calls, completion.tool_calls, strict=True):
             custom = sent.type == "custom"
             text: Json = {"input": call.arguments} if custom else {"arguments": call.arguments or "{}"}
@@ -186,7 +212,7 @@ def _calls(completion: Completion, number: int) -> tuple[Call, ...]:
     for one in completion.tool_calls:
         _usable(completion, one)
     return tuple(
-        Call(one.id or f"call_{number}_{place}", one.name, one.arguments)
+        Call(pair_surrogates(one.id or f"call_{number}_{place}"), one.name, one.arguments)
         for place, one in enumerate(completion.tool_calls)
     )
 
@@ -199,7 +225,15 @@ def _usable(completion: Completion, call: Any) -> None:
     """
     if call.problem is not None and call.problem != argument_problem(call.arguments):
         raise UnusableCallsError(completion, call.name, call.problem)
-    if call.problem is not None and completion.finish_reason is None:
-        error = TruncatedStreamError(f"the stream ended without a finish reason, and of {call.name!r}, {call.problem}")
-        error.partial = completion
-        raise error
+    problem = call.problem
+    if problem is None and not call.arguments.strip():
+        problem = "no arguments came"  # which may be all, or none of them
+    if problem is not None and completion.finish_reason is None:
+        raise _broken(completion, f"it has no finish reason, and of {call.name!r}, {problem}")
+
+
+def _broken(completion: Completion, why: str) -> TruncatedStreamError:
+    """Return the error of a stream that said that it was over, and was not."""
+    error = TruncatedStreamError(f"the stream ended early: {why}")
+    error.partial = completion
+    return error

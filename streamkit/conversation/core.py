@@ -12,13 +12,14 @@ as a Responses stream can.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamkit.completion import argument_problem
 from streamkit.conversation.outcome import not_run
 from streamkit.conversation.retrying import is_passing, own_error
 from streamkit.conversation.steps import Close, Give, Open, Read, Restart, Retry, Returned, Run, Wait
+from streamkit.dialects.text import Text, pair_surrogates
 from streamkit.errors import AnswerChangedError, DialectError, RetriesExhaustedError, TooManyRoundsError
 
 if TYPE_CHECKING:
@@ -116,12 +117,13 @@ def converse(plan: Plan, messages: MutableSequence[Any], rounds: list[Round]) ->
         Exception: what the client raised, where no retry helps.
     """
     for number in range(1, plan.max_rounds + 1):
-        completion, calls, tries = yield from _answered(plan, messages)
+        answered = yield from _answered(plan, messages)
+        completion, calls = answered.completion, answered.calls
         if calls and number == plan.max_rounds:
             raise TooManyRoundsError(number, [call.name for call in calls])
         outcomes = yield from _made(calls)
-        messages.extend(plan.api.messages(completion, calls, outcomes))
-        rounds.append(Round(completion, calls, outcomes, tries))
+        messages.extend(plan.api.messages(completion, calls, outcomes, answered.kept))
+        rounds.append(Round(completion, calls, outcomes, answered.tries))
         if not calls:
             return
         yield Returned(outcomes)
@@ -142,20 +144,32 @@ def _made(calls: tuple[Call, ...]) -> Generator[Step, Any, tuple[Outcome, ...]]:
     return tuple(next(told) if call in broken else not_run(call.name).of_call(call.id) for call in calls)
 
 
-def _answered(plan: Plan, messages: Sequence[Any]) -> Generator[Step, Any, tuple[Completion, tuple[Call, ...], int]]:
-    """Make a request until it is answered, and return the answer, its calls, and the number of tries."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer that ended properly, its calls, what else of it goes back, and how often it was asked for."""
+
+    completion: Completion
+    calls: tuple[Call, ...]
+    kept: Mapping[str, Any]
+    tries: int
+
+
+def _answered(plan: Plan, messages: Sequence[Any]) -> Generator[Step, Any, _Answered]:
+    """Make a request until it is answered."""
     spoken = _Spoken(restarts=plan.restarts)
     number = 0
     while True:
         number += 1
         try:
-            completion = yield from _read(plan, messages, spoken)
+            reader = yield from _read(plan, messages, spoken)
+            completion = reader.result()
+            yield from spoken.take(completion.content or "", whole=True)
             calls = plan.api.calls(completion, len(messages))
         except Exception as error:  # noqa: BLE001 - the client's own are not known here; what is not retried is raised
             failure = error
         else:
             yield Close()
-            return completion, calls, number
+            return _Answered(completion, calls, plan.api.kept(reader), number)
         yield Close()
         own = None if isinstance(failure, DialectError) else own_error(failure)
         if own is not None:
@@ -171,9 +185,10 @@ def _answered(plan: Plan, messages: Sequence[Any]) -> Generator[Step, Any, tuple
         yield Wait(seconds)
 
 
-def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Step, Any, Completion]:
-    """Make a request once, give its text, and return the answer if it ended properly."""
+def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Step, Any, EventReader]:
+    """Make a request once, give its text as it comes, and return the reader that has read all that counts."""
     reader = plan.api.reader()
+    spoken.listen()
     yield Open(plan.parameters(messages))
     while True:
         try:
@@ -184,38 +199,63 @@ def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Ste
             raise
         if data is None:
             break
-        if (yield from _take(plan, reader, data, spoken)):
+        if (yield from _take(reader, data, spoken)):
             break
     reader.close()
-    completion = reader.result()
-    yield from spoken.take(completion.content or "", whole=True)
-    return completion
+    return reader
 
 
-def _take(plan: Plan, reader: EventReader, data: bytes, spoken: _Spoken) -> Generator[Step, Any, bool]:
+def _take(reader: EventReader, data: bytes, spoken: _Spoken) -> Generator[Step, Any, bool]:
     """Feed bytes, give the text of each event by itself, however the bytes are cut, and say whether that was all."""
     for line in data.splitlines(keepends=True):
         reader.feed(line)
         if line.strip(b"\r\n"):
             continue  # only an empty line ends an event
-        completion = reader.snapshot()
-        yield from spoken.take(completion.content or "")
-        if plan.api.is_over(reader, completion):
+        yield from spoken.hear(reader)
+        if reader.over:  # of Chat, that is behind the finish reason: usage comes after it
             return True
     return False
 
 
-@dataclass
 class _Spoken:
-    """What was given out of a round.
+    """What was given out of a round. It takes a time that grows with the text, and not with its square.
 
-    Attributes:
-        restarts: whether it may begin again.
-        given: the text so far.
+    Args:
+        restarts: whether the round may begin again.
     """
 
-    restarts: bool
-    given: str = field(default="")
+    def __init__(self, *, restarts: bool) -> None:
+        self._restarts = restarts
+        self._given = Text()
+        self.listen()
+
+    def listen(self) -> None:
+        """Begin to listen to another answer; what was given stays given."""
+        self._heard = 0  # of what was given, the characters that this answer holds too
+        self._place = 0  # how much of this answer's text was asked for, as it came
+        self._half = ""  # of a surrogate pair, whose other half is to come
+        self._whole = False  # this answer revises its text: only the whole of it tells
+
+    def hear(self, reader: EventReader) -> Iterator[Step]:
+        """Yield what gives to the caller the text that has come since the last time."""
+        more = None if self._whole else reader.text_since(self._place)
+        if more is None:
+            self._whole = True
+            yield from self.take(reader.snapshot().content or "")
+        elif more:
+            self._place += len(more)
+            yield from self._add(self._half + more)
+
+    def _add(self, text: str) -> Iterator[Step]:
+        self._half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+        text = pair_surrogates(text[:-1] if self._half else text)
+        given = self._given.raw or "" if self._heard < len(self._given) else ""
+        known = given[self._heard : self._heard + len(text)]
+        if not text.startswith(known):
+            yield from self._restart(given[: self._heard] + text)
+            return
+        self._heard += len(text)
+        yield from self._give(text[len(known) :])
 
     def take(self, text: str, *, whole: bool = False) -> Iterator[Step]:
         """Yield what gives the rest of a text to the caller.
@@ -226,14 +266,20 @@ class _Spoken:
         """
         if not whole:
             text = text.removesuffix("\ufffd")  # half a character, so far
-        if not text.startswith(self.given):
-            if not whole and self.given.startswith(text):
-                return
-            if not self.restarts:
-                raise AnswerChangedError(self.given, text)
-            yield Restart()
-            self.given = ""
-        piece = text[len(self.given) :]
-        self.given = text
-        if piece:
-            yield Give(piece)
+        given = self._given.raw or ""
+        if text.startswith(given):
+            yield from self._give(text[len(given) :])
+        elif whole or not given.startswith(text):
+            yield from self._restart(text)
+
+    def _restart(self, text: str) -> Iterator[Step]:
+        if not self._restarts:
+            raise AnswerChangedError(self._given.raw or "", text)
+        yield Restart()
+        self._given, self._heard = Text(), len(text)
+        yield from self._give(text)
+
+    def _give(self, text: str) -> Iterator[Step]:
+        if text:
+            self._given.add(text)
+            yield Give(text)

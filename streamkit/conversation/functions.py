@@ -14,6 +14,7 @@ model sends, strictly. A function that is defined by hand brings its schema, and
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import re
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Functions:
         """Add a function; also a decorator, with and without arguments.
 
         Args:
-            call: the function, sync or async.
+            call: the function, sync or async. Of a `functools.partial`, what is bound is not the model's to give.
             name: by which the model calls it; its own where None.
             description: for the model; the first paragraph of its docstring where None.
             parameters: JSON Schema of its arguments, which `jsonschema` then validates; where None it is made of the
@@ -128,10 +129,13 @@ class Functions:
         given: object = call  # callers need not be typed
         if not callable(given):
             raise UsageError(f"{given!r} is no function: give a function, or add(function, parameters={{...}})")
-        own = getattr(call, "__name__", type(call).__name__)
+        plain = call
+        while isinstance(plain, functools.partial):
+            plain = plain.func  # which has the name and the docstring
+        own = getattr(plain, "__name__", type(plain).__name__)
         title = own if name is None else name
         schema, checker = typed(call, title) if parameters is None else by_hand(call, title, parameters)
-        told = _first_paragraph(call) if description is None else description
+        told = _first_paragraph(plain) if description is None else description
         self._put(Function(title, told, schema, call, checker))
         return call
 
@@ -171,7 +175,7 @@ class Functions:
         try:
             return function, function.checker(arguments if arguments.strip() else "{}")
         except Exception as error:  # noqa: BLE001 - a validator of the caller's own may raise anything
-            return outcome.invalid(name, str(error), error)
+            return outcome.invalid(name, error)
 
     def call_function(self, name: str, arguments: str, *, time_limit: float | None = None) -> Outcome:
         """Call a function and return the outcome.
@@ -183,7 +187,8 @@ class Functions:
                 its thread, and its result is dropped.
 
         Returns:
-            What became of it. Nothing is raised, whatever the function does.
+            What became of it. No Exception is raised, whatever the function does; what is none, such as a
+            KeyboardInterrupt, is.
         """
         from streamkit.conversation.running import run
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from streamkit.dialects.text import pair_surrogates
+
 __all__ = ["Outcome", "Status", "failed", "invalid", "not_run", "returned", "timed_out", "unknown"]
 
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9A-Fa-f]+")
@@ -68,14 +70,17 @@ class Outcome:
 
 
 def returned(name: str, value: Any) -> Outcome:
-    """Return the outcome of a function that returned: a text as it is, anything else as JSON."""
+    """Return the outcome of a function that returned: a text as it is, anything else as JSON.
+
+    Half of a surrogate pair, as in the name of a file that is not UTF-8, becomes U+FFFD: no request can hold it.
+    """
     if isinstance(value, str):
-        return Outcome(Status.OK, name, value, value)
+        return Outcome(Status.OK, name, pair_surrogates(value), value)
     from pydantic_core import to_json
 
     try:
         text = to_json(value, inf_nan_mode="strings").decode()
-    except (ValueError, TypeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - a serializer of the caller's own may raise anything
         told = f"Error: the result of {name} is of type {type(value).__name__}, which cannot be written as JSON."
         return Outcome(Status.FAILED, name, told, value, error)
     return Outcome(Status.OK, name, text, value)
@@ -87,8 +92,9 @@ def unknown(name: str, known: list[str], near: list[str]) -> Outcome:
     return Outcome(Status.UNKNOWN_FUNCTION, name, f"Error: there is no function {_short(name)!r}.{hint}")
 
 
-def invalid(name: str, problem: str, error: BaseException | None = None) -> Outcome:
+def invalid(name: str, problem: str | BaseException) -> Outcome:
     """Return the outcome of a call whose arguments cannot be used."""
+    error = problem if isinstance(problem, BaseException) else None
     told = f"Error: the arguments of {name} cannot be used: {_said(problem)}"
     return Outcome(Status.INVALID_ARGUMENTS, name, told, error=error)
 
@@ -101,7 +107,7 @@ def not_run(name: str) -> Outcome:
 
 def failed(name: str, error: BaseException) -> Outcome:
     """Return the outcome of a function that raised: class and message."""
-    message = _said(str(error))
+    message = _said(error)
     told = f"Error: {name} failed: {type(error).__name__}" + (f": {message}" if message else "")
     return Outcome(Status.FAILED, name, told, error=error)
 
@@ -111,8 +117,12 @@ def timed_out(name: str, seconds: float) -> Outcome:
     return Outcome(Status.TIMED_OUT, name, f"Error: {name} took longer than {seconds:g} seconds and was given up.")
 
 
-def _said(text: str) -> str:
-    return _short(_ADDRESS.sub("", text.encode("utf-8", "replace").decode()))
+def _said(told: str | BaseException) -> str:
+    try:
+        text = str(told)
+    except Exception:  # noqa: BLE001 - an error may be unable to say what it is
+        return ""
+    return _short(_ADDRESS.sub("", pair_surrogates(text)))
 
 
 def _short(text: str) -> str:

@@ -64,11 +64,20 @@ class Backoff:
 def own_error(error: BaseException) -> StreamkitError | None:
     """Return the error of streamkit's own that a client wrapped, such as that no interaction answers a request.
 
-    That is no failure of a connection, though clients say so, and no retry helps.
+    That is no failure of a connection, though clients say so, and no retry helps. Only causes count: the context of an
+    error may be one that the caller is just handling. A client that tries several addresses at once raises a group.
     """
-    for one in _chain(error):
+    waiting: list[BaseException] = [error]
+    seen = set()
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
         if isinstance(one, StreamkitError) and not isinstance(one, DialectError):
             return one
+        seen.add(id(one))
+        waiting += [one.__cause__] if one.__cause__ is not None else []
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
     return None
 
 
@@ -102,17 +111,6 @@ def _passes(code: Any) -> bool:
     if isinstance(code, int) or (isinstance(code, str) and code.isdigit()):
         return int(code) in _STATUSES or 500 <= int(code) < 600
     return isinstance(code, str) and any(part in code.lower() for part in _PASSING)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, its causes and what they were raised in, once each."""
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop(0)
-        if id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
 def _header(error: BaseException, name: str) -> str | None:

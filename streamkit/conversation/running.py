@@ -2,7 +2,7 @@
 
 A sync function with a limit, or beside others, runs in a daemon thread of its own: one that hangs is left behind and
 keeps neither the conversation nor the end of the program waiting. What it returns or raises is made an outcome inside
-of that thread, so that no exception of it can disturb whoever waits.
+of that thread. What is no outcome, such as a KeyboardInterrupt or pytest's own outcomes, is raised in whoever waits.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ async def arun(functions: Functions, name: str, arguments: str, time_limit: floa
     if isinstance(prepared, Outcome):
         return prepared
     function, keywords = prepared
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task is not None else 0
     try:
         async with asyncio.timeout(time_limit) as limit:
             if not function.is_async:
@@ -55,6 +57,10 @@ async def arun(functions: Functions, name: str, arguments: str, time_limit: floa
         if isinstance(error, TimeoutError) and limit.expired() and time_limit is not None:
             return outcome.timed_out(name, time_limit)
         return outcome.failed(name, error)
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > cancelled:
+            raise
+        return outcome.failed(name, error)  # the function's own: nobody asked this task to end
     return outcome.returned(name, value)
 
 
@@ -64,8 +70,11 @@ async def arun_all(
     """Make several calls, at once or one after the other, and return their outcomes in the order of the calls."""
     if not together:
         return [(await arun(functions, one.name, one.arguments, time_limit)).of_call(one.id) for one in calls]
-    async with asyncio.TaskGroup() as group:  # cancelled as one
-        tasks = [group.create_task(arun(functions, one.name, one.arguments, time_limit)) for one in calls]
+    try:
+        async with asyncio.TaskGroup() as group:  # cancelled as one
+            tasks = [group.create_task(arun(functions, one.name, one.arguments, time_limit)) for one in calls]
+    except BaseExceptionGroup as raised:
+        raise raised.exceptions[0] from None  # as of a call that is alone
     return [task.result().of_call(one.id) for task, one in zip(tasks, calls, strict=True)]
 
 
@@ -129,7 +138,12 @@ def _in_thread(name: str, call: Callable[[], Any]) -> Future[Outcome]:
 
     def work() -> None:
         if future.set_running_or_notify_cancel():
-            future.set_result(context.run(_attempt, name, call))
+            try:
+                made = context.run(_attempt, name, call)
+            except BaseException as error:  # noqa: BLE001 - raised where the future is waited for
+                future.set_exception(error)
+            else:
+                future.set_result(made)
 
     threading.Thread(target=work, name=f"streamkit call of {name}", daemon=True).start()
     return future

@@ -6,6 +6,7 @@ call, or raises ValueError or TypeError, whose text is for the model.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -117,8 +118,10 @@ def by_hand(call: Callable[..., Any], name: str, parameters: Mapping[str, Any]) 
 
 
 def _parameters(call: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    bound = call.keywords if isinstance(call, functools.partial) else {}  # which a caller could still replace
     try:
-        return list(inspect.signature(call, eval_str=True).parameters.values())
+        parameters = inspect.signature(call, eval_str=True).parameters
+        return [one for one in parameters.values() if one.name not in bound]
     except (NameError, TypeError, ValueError, SyntaxError) as error:
         raise UsageError(f"{name}: its parameters cannot be read: {error}; give parameters=") from error
 

@@ -87,6 +87,12 @@ class Reader(EventReader):
     def __init__(self) -> None:
         super().__init__(Accumulator())
 
+    @property
+    def reasoning_content(self) -> str | None:
+        """What came of the first choice's reasoning under this very name, "" included; None for nothing."""
+        held: Accumulator = self._held
+        return held.reasoning_content
+
 
 class Accumulator(ChoicesAccumulator):
     """Fold of chat completion payloads into a Completion."""
@@ -101,6 +107,16 @@ class Accumulator(ChoicesAccumulator):
     def missing(self, completion: Completion) -> str:
         """Return what a stream that ended early lacks, in words."""
         return super().missing(completion) if self.payloads or self.done else "no event at all came"
+
+    def text_since(self, place: int) -> str | None:
+        """Return the text of the first choice behind so many characters, as it came."""
+        return self._choices[min(self._choices)].content.since(place) if self._choices else ""
+
+    @property
+    def reasoning_content(self) -> str | None:
+        """What came of the first choice's reasoning under this very name, or None."""
+        found = self._choices[min(self._choices)].reasoning.get("reasoning_content") if self._choices else None
+        return None if found is None else found.value
 
     def _report(self, payload: dict[str, Any], event: ServerSentEvent) -> ProviderError | None:
         groq = payload.get("x_groq")

@@ -123,6 +123,12 @@ class Reader(EventReader):
     def __init__(self) -> None:
         super().__init__(Accumulator())
 
+    @property
+    def over(self) -> bool:
+        """Whether the event that ends the response came, which holds all of it: nobody need read on."""
+        held: Accumulator = self._held
+        return super().over or held.finish_reason is not None
+
 
 class Accumulator(EventAccumulator):
     """Fold of Responses events into a Completion.
@@ -148,6 +154,19 @@ class Accumulator(EventAccumulator):
         if not self.payloads:
             return "no event at all came"
         return "no terminal event (response.completed or response.incomplete) came"
+
+    def text_since(self, place: int) -> str | None:
+        """Return the text behind so many characters, as it came; None where one of its parts was revised."""
+        found = ""
+        for item in self._items.ordered():
+            for text in item.texts() if item.kind == "message" else ():
+                if text.revised:
+                    return None
+                size = len(text)
+                if place < size:
+                    found += text.since(place)
+                place = max(0, place - size)
+        return found
 
     def _take(self, payload: dict[str, Any], event: ServerSentEvent) -> None:
         if _too_deep(payload):

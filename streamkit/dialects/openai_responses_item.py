@@ -18,7 +18,7 @@ from streamkit.dialects.text import Text, pair_surrogates, repaired, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CALLS", "Item", "index_of"]
+__all__ = ["CALLS", "Filling", "Item", "index_of"]
 
 CALLS = ("function_call", "custom_tool_call")
 _LISTS = ("content", "summary")
@@ -47,13 +47,38 @@ def index_of(payload: dict[str, Any], name: str) -> int | None:
     return value
 
 
-class _Filling:
-    """One text of an item, as it comes."""
+class Filling:
+    """One text of an item, as it comes.
+
+    Attributes:
+        opening: what it was announced with.
+        deltas: what came piece by piece.
+        whole: the latest whole text.
+        revised: it is not, or not only, what came piece by piece and whatever followed that.
+    """
 
     def __init__(self) -> None:
         self.opening = ""
         self.deltas = Text()
         self.whole = ""
+        self.revised = False
+
+    def __len__(self) -> int:
+        """Characters so far, where it is not revised."""
+        return len(self.whole) if self.whole else len(self.deltas)
+
+    def since(self, place: int) -> str:
+        """Return what came behind so many characters, where it is not revised."""
+        return self.whole[place:] if self.whole else self.deltas.since(place)
+
+    def set(self, text: str, *, whole: bool) -> None:
+        """Take the text whole, or what it was announced with; an empty one takes nothing away."""
+        if not whole:
+            self.opening = text or self.opening
+        elif text:
+            self.revised = self.revised or not text.startswith(self.whole or self.deltas.raw or "")
+            self.whole = text
+        self.revised = self.revised or bool(self.opening)
 
     def value(self) -> str:
         """Return the text. What the item was announced with counts unless the deltas begin anew."""
@@ -87,7 +112,7 @@ class Item:
         self._fields: dict[str, Any] = {}
         self._lists: dict[str, None] = {}  # in a set, the order would be no one's
         self._parts: dict[tuple[str, int], dict[str, Any]] = {}
-        self._fillings: dict[Place, _Filling] = {}
+        self._fillings: dict[Place, Filling] = {}
         self._annotations: dict[int, list[Any]] = {}
         self._logprobs: dict[int, list[Any]] = {}
 
@@ -193,16 +218,12 @@ class Item:
                 kept[field] = value
 
     def _set(self, place: Place, text: str, *, whole: bool) -> None:
-        filling = self._filling(place)
-        if whole:
-            filling.whole = text or filling.whole
-        else:
-            filling.opening = text or filling.opening
+        self._filling(place).set(text, whole=whole)
 
-    def _filling(self, place: Place) -> _Filling:
+    def _filling(self, place: Place) -> Filling:
         filling = self._fillings.get(place)
         if filling is None:
-            filling = self._fillings[place] = _Filling()
+            filling = self._fillings[place] = Filling()
         return filling
 
     def add(self, place: Place, delta: str) -> None:
@@ -218,6 +239,12 @@ class Item:
         """Take one of the texts whole."""
         self._set(place, text, whole=True)
         self.filled = True
+
+    def texts(self) -> list[Filling]:
+        """Return the texts of the item's content, in order."""
+        return [
+            self._fillings[place] for place in sorted(self._fillings) if place[0] == "content" and place[2] == "text"
+        ]
 
     def annotate(self, number: int, annotation: Any) -> None:
         """Add an annotation to a part of the content."""

@@ -130,6 +130,10 @@ class Fold(ABC):
     def completion(self) -> Completion:
         """Return what there is so far. Of a stream that broke, or has not ended, nothing is ended."""
 
+    def text_since(self, place: int) -> str | None:
+        """Return the text of the first choice behind so many characters, as it came; see `StreamReader.text_since`."""
+        return None
+
     @abstractmethod
     def missing(self, completion: Completion) -> str:
         """Return what a stream that ended early lacks, in words."""
@@ -236,6 +240,19 @@ class StreamReader:
         """Return what there is so far."""
         completion: Completion = self._held.completion()
         return completion
+
+    def text_since(self, place: int) -> str | None:
+        """Return the text of the first choice behind so many characters: what a snapshot tells, in no time.
+
+        Args:
+            place: how many characters of it are known; half of a surrogate pair counts as one.
+
+        Returns:
+            It is as it came: a pair may be in two halves. None where only a snapshot can tell, such as of a text that
+            was revised.
+        """
+        more: str | None = self._held.text_since(place)
+        return more
 
     def _check_wire(self) -> None:
         """Raise what is wrong with the wire behind the last event that the decoder gave out."""

@@ -88,6 +88,17 @@ class Text:
             self._counted = len(pieces)
         return self._size
 
+    def since(self, place: int) -> str:
+        """Return what was added behind so many characters, as it came; it takes no longer than that is long."""
+        size = len(self) - place
+        found: list[str] = []
+        for piece in reversed(self._pieces or ()):
+            if size <= 0:
+                break
+            found.append(piece[-size:])
+            size -= len(piece)
+        return "".join(reversed(found))
+
     @property
     def value(self) -> str | None:
         """The text, or None where nothing was ever added."""

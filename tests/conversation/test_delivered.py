@@ -247,3 +247,15 @@ def test_an_answer_that_is_shorter_on_a_retry_has_changed(is_async: bool) -> Non
     talk = talks("synthetic_count_string", 1, broken, shorter)
     with pytest.raises(AnswerChangedError):
         talk.run(is_async=is_async)
+
+
+@sync_and_async
+def test_a_connection_that_breaks_behind_the_finish_reason_takes_nothing_away_and_is_not_made_again(
+    is_async: bool,
+) -> None:
+    name = "synthetic_count_string"
+    expected = facts(talks(name).run(is_async=is_async))
+    for number, one in enumerate(interactions(name)):
+        at = one.transcript.body.index(b"data: [DONE]")
+        talk = talks(name, number, dropped(one.transcript, at))
+        assert expected == facts(talk.run(is_async=is_async))

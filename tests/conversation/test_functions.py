@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import sys
 from dataclasses import dataclass
@@ -300,3 +301,21 @@ def test_a_validator_that_fails_by_itself_is_told_as_arguments_that_cannot_be_us
     def f(odd: Odd) -> None: ...
 
     assert Status.INVALID_ARGUMENTS is Functions([f]).call_function("f", '{"odd":{"n":1}}').status
+
+
+def query(database: object, account: int, text: str, limit: int = 10) -> str:
+    """Looks for a text."""
+    return f"{account}: {text} ({limit})"
+
+
+def test_what_a_partial_function_has_bound_is_not_the_models_to_see_or_to_give() -> None:
+    functions = Functions([functools.partial(functools.partial(query, object()), account=7)])
+    (definition,) = [one.definition() for one in functions]
+    assert ("query", "Looks for a text.") == (definition["name"], definition["description"])
+    assert ({"text", "limit"}, ["text"]) == (
+        definition["parameters"]["properties"].keys(),
+        definition["parameters"]["required"],
+    )
+    assert "7: a (10)" == functions.call_function("query", '{"text": "a"}').text
+    refused = functions.call_function("query", '{"text": "a", "account": 8}')
+    assert Status.INVALID_ARGUMENTS is refused.status

@@ -194,11 +194,12 @@ def test_an_error_of_ours_is_found_wherever_a_client_wrapped_it() -> None:
     mine = UnmatchedRequestError("none", reason="all_played", method="POST", url="u", path="p")
     outer = RuntimeError("outer")
     middle = ConnectionError("wrapped")
-    middle.__context__ = mine
+    middle.__cause__ = mine
     outer.__cause__ = middle
-    mine.__context__ = outer  # a circle
+    mine.__cause__ = outer  # a circle
     assert own_error(outer) is mine
     assert own_error(mine) is mine
+    assert own_error(ExceptionGroup("of several addresses", [OSError(), ExceptionGroup("", [middle])])) is mine
     assert own_error(ValueError()) is None
     wrapped = ValueError()
     wrapped.__cause__ = PayloadError("of the stream, and no mistake of ours")
