@@ -284,8 +284,9 @@ class TooManyRoundsError(ConversationError):
     def __init__(self, rounds: int, names: Sequence[str]) -> None:
         self.rounds = rounds
         self.names = tuple(names)
+        many = "round" if rounds == 1 else "rounds"
         super().__init__(
-            f"after {rounds} rounds the model still calls {', '.join(names)}: these calls were not run. "
+            f"after {rounds} {many} the model still calls {', '.join(names)}: these calls were not run. "
             "max_rounds= allows more"
         )
 

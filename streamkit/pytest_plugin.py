@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
     from pathlib import Path
 
     import openai
@@ -194,59 +194,21 @@ def _load(config: pytest.Config, marker: pytest.Mark | None, what: str) -> Trans
         raise UsageError(f"@pytest.mark.streamkit: {error}") from None
 
 
-def _named(transcript: Transcript, names: tuple[Any, ...]) -> dict[str, Fragmentation]:
-    """Return the fragmentations of those names, or of all names that the transcript has a use for."""
-    from streamkit.errors import UsageError
-    from streamkit.wire.boundaries import boundaries
-    from streamkit.wire.fragmentation import Fragmentation
-
-    body = transcript.body
-    where = boundaries(body)
-    found = {
-        "recorded": transcript.recorded,
-        "whole": Fragmentation.whole(),
-        "drip": Fragmentation.drip(body),
-        "per-event": Fragmentation.per_event(body),
-        "hot": Fragmentation(tuple(where.hot())),
-        **{str(kind): Fragmentation(tuple(where.offsets(kind))) for kind in where.classes()},
-    }
-    if not names:
-        if not transcript.chunks_recorded:
-            del found["recorded"]  # it is the same as "whole"
-        return found
-    unknown = [name for name in names if not isinstance(name, str) or name not in found]
-    if unknown:
-        raise UsageError(
-            f"@pytest.mark.streamkit_fragmentations: {transcript.name} has no fragmentation named {unknown[0]!r}; "
-            f"it has: {', '.join(found)}"
-        )
-    return {name: found[name] for name in names}
-
-
-class _Unusable:
-    """Stands for the fragmentations of a marker that cannot be used; the test's set-up fails with the reason."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with the marker `streamkit_fragmentations` once for each of them."""
     marker = metafunc.definition.get_closest_marker("streamkit_fragmentations")
     if marker is None or "fragmentation" not in metafunc.fixturenames:
         return
-    from streamkit.errors import StreamkitError
+    from streamkit.pytest_fragmentations import chosen
 
-    named: Mapping[str, object]
-    try:
-        transcript = _load(
-            metafunc.config,
-            metafunc.definition.get_closest_marker("streamkit"),
-            "@pytest.mark.streamkit_fragmentations",
-        )
-        named = _named(transcript, marker.args)
-    except StreamkitError as error:
-        named = {"error": _Unusable(str(error))}
+    definition = metafunc.definition
+    named = chosen(
+        definition.iter_markers("parametrize"),
+        marker.args,
+        lambda: _load(
+            metafunc.config, definition.get_closest_marker("streamkit"), "@pytest.mark.streamkit_fragmentations"
+        ),
+    )
     metafunc.parametrize("fragmentation", list(named.values()), ids=list(named), indirect=True)
 
 
@@ -297,11 +259,15 @@ def transcript(request: pytest.FixtureRequest) -> Generator[Transcript, None, No
 @pytest.fixture
 def fragmentation(request: pytest.FixtureRequest) -> Fragmentation:
     """Where the transcript is cut: its recorded chunks, or one of `streamkit_fragmentations`."""
-    chosen: Fragmentation | _Unusable | None = getattr(request, "param", None)
-    if isinstance(chosen, _Unusable):
+    from streamkit.pytest_fragmentations import ByName, Unusable
+
+    chosen: Fragmentation | ByName | Unusable | None = getattr(request, "param", None)
+    if isinstance(chosen, Unusable):
         pytest.fail(chosen.reason, pytrace=False)
     transcript: Transcript = request.getfixturevalue("transcript")
-    return transcript.recorded if chosen is None else chosen
+    if chosen is None:
+        return transcript.recorded
+    return chosen.of(transcript) if isinstance(chosen, ByName) else chosen
 
 
 @pytest.fixture

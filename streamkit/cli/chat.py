@@ -190,7 +190,7 @@ class _Loop:
 
 
 def _told(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).replace("max_rounds=", "--max-rounds")
     told = text if isinstance(error, StreamkitError) else f"{type(error).__name__}: {text}"
     failed = error.__cause__ if isinstance(error, RetriesExhaustedError) else error
     cause = failed.__cause__ if failed is not None else None

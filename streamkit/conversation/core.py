@@ -20,7 +20,7 @@ from streamkit.conversation.outcome import not_run
 from streamkit.conversation.retrying import is_passing, own_error
 from streamkit.conversation.steps import Close, Give, Open, Read, Restart, Retry, Returned, Run, Wait
 from streamkit.dialects.text import Text, pair_surrogates
-from streamkit.errors import AnswerChangedError, DialectError, RetriesExhaustedError, TooManyRoundsError
+from streamkit.errors import AnswerChangedError, DialectError, PayloadError, RetriesExhaustedError, TooManyRoundsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, MutableSequence, Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Steps = Generator[Step, Any, None]
 
 __all__ = ["Plan", "Round", "converse", "summed"]
+
+_SHOWN = 80  # bytes of an answer that is no stream
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Ste
     reader = plan.api.reader()
     spoken.listen()
     yield Open(plan.parameters(messages))
+    begun = b""
     while True:
         try:
             data = yield Read()
@@ -199,9 +202,12 @@ def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Ste
             raise
         if data is None:
             break
+        begun += data[: _SHOWN - len(begun)]
         if (yield from _take(reader, data, spoken)):
             break
     reader.close()
+    if begun.lstrip()[:1] in (b"{", b"[", b"<"):  # JSON or a page: asked again, the server would say the same
+        raise PayloadError(f"the answer is no event stream: it begins {begun.decode('utf-8', 'replace')!r}")
     return reader
 
 

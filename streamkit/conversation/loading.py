@@ -41,7 +41,7 @@ def load_functions(text: str) -> Functions:
             found = getattr(found, part)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is imported may end the program
         raise UsageError(f"cannot load {text!r}: {type(error).__name__}: {error}") from error
     if found is module:
         found = [one for key, one in vars(module).items() if _is_own(module, key, one)]

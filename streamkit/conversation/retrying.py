@@ -18,6 +18,8 @@ _STATUSES = {408, 409, 429}
 # Parts of the codes and types by which providers report, inside a stream, what passes.
 _PASSING = ("overload", "server_error", "internal", "unavailable", "rate_limit", "timeout", "timed_out", "busy")
 _NO_MONEY = "insufficient_quota"  # comes with the status of a rate limit, and does not pass
+_HTTP = ("httpx", "httpx2")
+_MISTAKES = {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}  # of the request, which stays as it is
 _BROKEN = {
     "TransportError",
     "DecodingError",
@@ -93,10 +95,18 @@ def is_passing(error: BaseException) -> bool:
         if said in ("true", "false"):
             return said == "true"
         return (status in _STATUSES or status >= 500) and getattr(error, "code", None) != _NO_MONEY
+    causes = (error, error.__cause__)
+    if any(type(one).__name__ in _MISTAKES and _library(one) in _HTTP for one in causes if one is not None):
+        return False
     return any(
-        (library == "openai" and name == "APIConnectionError") or (library in ("httpx", "httpx2") and name in _BROKEN)
-        for library, name in ((one.__module__.partition(".")[0], one.__name__) for one in type(error).__mro__)
+        (library == "openai" and name == "APIConnectionError") or (library in _HTTP and name in _BROKEN)
+        for library, name in ((_library(one), one.__name__) for one in type(error).__mro__)
     )
+
+
+def _library(one: object) -> str:
+    """Return the top package of a class, or of an object's class."""
+    return (one if isinstance(one, type) else type(one)).__module__.partition(".")[0]
 
 
 def _codes(error: ProviderError) -> Iterator[Any]:

@@ -185,7 +185,8 @@ def test_a_live_conversation_with_responses_and_a_system_message(tmp_path: Path)
             OPENAI_API_KEY="x",
         )  # fmt: skip
     assert 2 == done.returncode
-    assert "after 1 rounds the model still calls get_current_weather" in done.stderr
+    assert "after 1 round the model still calls get_current_weather" in done.stderr
+    assert "--max-rounds allows more" in done.stderr
 
 
 def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_path: Path) -> None:
@@ -225,9 +226,11 @@ def test_bytes_that_are_no_text_and_a_reader_that_goes_away_are_no_fault(tmp_pat
         (["--cassette", BOSTON, "--legacy"], "--legacy is for a live conversation"),
         (["--cassette", BOSTON, "--functions", "nosuchmodule"], "cannot load 'nosuchmodule': ModuleNotFoundError"),
         (["--cassette", BOSTON, "--functions", "tools.py"], "names no functions: write module"),
+        (["--cassette", BOSTON, "--functions", "ends_at_once"], "cannot load 'ends_at_once': SystemExit: 0"),
     ],
 )
 def test_a_call_at_fault_is_told_in_a_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "ends_at_once.py").write_text("import sys\nsys.exit(0)\n")
     done = piped(tmp_path, "Hello\n", *arguments)
     assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
     assert said in done.stderr

@@ -8,7 +8,7 @@ import openai
 import pytest
 from skhelpers.talking import Talk, interactions, refused
 
-from streamkit.conversation import Backoff, Retry
+from streamkit.conversation import Backoff, Conversation, Retry
 from streamkit.conversation.retrying import is_passing, own_error
 from streamkit.errors import (
     CassetteError,
@@ -19,6 +19,7 @@ from streamkit.errors import (
     UnmatchedRequestError,
     UsageError,
 )
+from streamkit.replay import VirtualClock
 from streamkit.replay.clients import _libraries
 from streamkit.replay.delivery import Delivery
 from streamkit.transcript import ResponseHead
@@ -211,3 +212,27 @@ def test_a_retry_tells_what_is_waited_for() -> None:
     told: list[Retry] = []
     talk(refused(503, retry_after="2"), refused(500)).run(on_retry=told.append)
     assert [(1, 2.0), (2, 1.0)] == [(one.number, one.seconds) for one in told]
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"), [("ftp://x/v1", "UnsupportedProtocol"), ("127.0.0.1:1/v1", "UnsupportedProtocol")]
+)
+def test_a_url_that_cannot_work_is_not_asked_again(url: str, cause: str) -> None:
+    waits: list[Any] = []
+    with openai.OpenAI(base_url=url, api_key="any") as client:
+        conversation = Conversation(client, "m", clock=VirtualClock(), on_retry=waits.append)
+        with pytest.raises(openai.APIConnectionError) as caught:
+            conversation.get_response([{"role": "user", "content": "?"}]).read()
+    assert ("UnsupportedProtocol", []) == (type(caught.value.__cause__).__name__, waits)
+
+
+@sync_and_async
+@pytest.mark.parametrize(
+    "body", [b'{"choices": [{"message": {"content": "hi"}}]}', b"\n<!doctype html><title>502</title>"]
+)
+def test_an_answer_that_is_no_stream_is_told_by_how_it_begins_and_not_asked_again(body: bytes, is_async: bool) -> None:
+    other = Delivery(ResponseHead(200, "OK", (("content-type", "text/plain"),)), (body,))
+    talk = Talk(interactions(NAME), {0: [other]})
+    with pytest.raises(PayloadError, match="the answer is no event stream: it begins"):
+        talk.run(is_async=is_async)
+    assert 1 == len(talk.sent)

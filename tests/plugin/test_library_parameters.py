@@ -56,3 +56,43 @@ def test_a(transcript, openai_client):
     )
     result = project.runpytest_inprocess("-p", "no:schemathesis", "-q")
     result.assert_outcomes(passed=len(streamkit.library(server=SERVER, feature="tool_calls")))
+
+
+FRAGMENTED = """
+import pytest
+import streamkit
+
+BOSTON = streamkit.load("openai_chat/boston_weather")
+TWO = [streamkit.load("openai_chat/synthetic_multibyte_text"), pytest.param(BOSTON)]
+
+@pytest.mark.parametrize("transcript", TWO)
+@pytest.mark.streamkit_fragmentations(NAMES)
+def test_a(transcript, replay):
+    chunks = list(replay.chunks())
+    assert b"".join(chunks) == transcript.body
+    assert max(map(len, chunks)) == 1 or len(chunks) < len(transcript.body)
+"""
+
+
+def test_each_transcript_of_the_parameters_is_cut_in_each_way(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it=FRAGMENTED.replace("NAMES", '"whole", "drip"'))
+    result = project.runpytest_inprocess("-p", "no:schemathesis", "-v")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines_random(["*test_a[[]*drip*boston_weather*", "*test_a[[]*whole*multibyte_text*"])
+
+
+def test_without_names_they_are_cut_in_the_ways_that_all_have_a_use_for(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it=FRAGMENTED.replace("NAMES", ""))
+    result = project.runpytest_inprocess("-p", "no:schemathesis", "-v")
+    assert "utf8" not in result.stdout.str().replace("multibyte", "")  # Boston's has no character of several bytes
+    passed = result.parseoutcomes()["passed"]
+    assert {"passed": passed} == result.parseoutcomes()
+    assert passed % 2 == 0
+    assert passed > 10
+
+
+def test_a_way_that_one_of_them_has_not_is_an_error_that_names_it(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it=FRAGMENTED.replace("NAMES", '"whole", "utf8"'))
+    result = project.runpytest_inprocess("-p", "no:schemathesis", "-q")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*openai_chat/boston_weather has no fragmentation named 'utf8'*"])

@@ -36,6 +36,7 @@ ROOMS = {
     "matrix": (5, 1),
     "cli": (6, 0),
     "pytest_cassettes": (6, 0),
+    "pytest_fragmentations": (6, 0),
     "pytest_servers": (6, 1),
     "pytest_plugin": (6, 2),
     "__main__": (7, 0),
