@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from streamkit.completion import Choice, Completion, ToolCall
-from streamkit.fuzz.judge import Judge, is_typed, says_incomplete
+from streamkit.fuzz.incomplete import says_incomplete
+from streamkit.fuzz.judge import Judge, is_typed
 from streamkit.fuzz.oracles import Reference
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class
