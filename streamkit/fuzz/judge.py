@@ -228,15 +228,23 @@ class Judge:
         found = first_choice_alone(body, reference.dialect)
         return found is not None and replace(reference, completion=found).compare(told).same
 
-    def differs(self, one: Outcome, other: Outcome, kind: Class) -> Wrong | None:
+    def differs(self, one: Outcome, other: Outcome, kinds: Sequence[Class]) -> Wrong | None:
         """Return what is wrong where the same bytes of a mutated stream, in other chunks, gave another outcome.
 
         How much a result holds that says itself that it is not complete may follow the chunks, as what comes with an
-        error may.
+        error may; and which of several errors comes first, of a stream that has cause for more than one.
+
+        Args:
+            one: of one delivery.
+            other: of another delivery of the same bytes.
+            kinds: the classes of the mutations.
         """
         wrong = differs(one, other)
-        if wrong is None or kind is Class.PRESERVING or self.reference is None:
+        causes = sum(kind is not Class.PRESERVING for kind in kinds)
+        if wrong is None or not causes or self.reference is None:
             return wrong
+        if causes + bool(self.baseline.error) > 1 and is_typed(one) and is_typed(other):
+            return None
         if not (says_incomplete(one.value) and says_incomplete(other.value)):
             return wrong
         first, second = self.reference.told(one.value), self.reference.told(other.value)

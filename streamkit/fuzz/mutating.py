@@ -134,7 +134,8 @@ class Mutator:
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
             if cuts != plain:
-                verdict = self.judge.differs(self.run(plain.chunks(body), self.patient), outcome, kind_of(steps))
+                kinds = [step.mutation.kind for step in steps]
+                verdict = self.judge.differs(self.run(plain.chunks(body), self.patient), outcome, kinds)
         self.delivering = None
         self.seen = verdict or self.seen
         if len(steps) == 1 and (self.patient or not outcome.hung):  # it may only be slow, and is waited for once more

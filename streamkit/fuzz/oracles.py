@@ -67,6 +67,7 @@ class Reference:
         data: the data of its events.
         dialect: the dialect's name, or None.
         trusted: the weak fields of the target's results that agreed on the recorded delivery.
+        open_ended: the body ends without the blank line that closes its last event, which the standard discards.
     """
 
     completion: Completion | None
@@ -74,10 +75,13 @@ class Reference:
     data: tuple[str, ...]
     dialect: str | None = None
     trusted: frozenset[str] = frozenset()
+    open_ended: bool = False
 
     @property
     def cut_off(self) -> str | None:
-        """Why an error is a right answer though the stream is whole: the server itself did not finish the answer."""
+        """Why an error is a right answer though the stream is whole: the server itself did not finish what it sent."""
+        if self.open_ended and self.completion is not None:
+            return "no blank line closes the last event"
         for choice in self.completion.choices if self.completion is not None else ():
             for call in (*choice.tool_calls, choice.function_call):
                 if call is not None and not call.executable:
@@ -193,9 +197,16 @@ def reference_of(transcript: Transcript) -> Reference | None:
     try:
         reader.feed(transcript.body)
         reader.close()
-        return Reference(reader.result(), "", data, dialect.name)
+        open_ended = stream.manner.wire == "sse" and _is_open(transcript.body)
+        return Reference(reader.result(), "", data, dialect.name, open_ended=open_ended)
     except DialectError as error:
         return Reference(None, type(error).__name__, data, dialect.name)
+
+
+def _is_open(body: bytes) -> bool:
+    """Whether data stand after the last blank line of an event stream."""
+    last = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rpartition(b"\n\n")[2]
+    return any(line.startswith(b"data") for line in last.split(b"\n"))
 
 
 def blind_spots(value: Any, verdict: Verdict | None) -> list[str]:

@@ -118,10 +118,20 @@ def test_who_says_so_of_whole_answers_too_says_nothing_by_it() -> None:
 def test_how_far_a_partial_result_of_a_broken_stream_goes_may_follow_the_chunks() -> None:
     judge = Judge(Outcome(value={"content": "hello"}), BODY, Reference(CUT_OFF, "", (), "openai_chat"), trusted=True)
     one, other = (Outcome(value={"content": text, "complete": False}) for text in ("hel", ""))
-    assert None is judge.differs(one, other, Class.FAULT) is judge.differs(other, one, Class.DIALECT)
-    assert None is not judge.differs(one, other, Class.PRESERVING)
-    assert None is not judge.differs(one, Outcome(value={"content": "", "complete": True}), Class.FAULT)
-    assert None is not judge.differs(one, Outcome(value={"content": "el", "complete": False}), Class.FAULT)
+    assert None is judge.differs(one, other, [Class.FAULT]) is judge.differs(other, one, [Class.DIALECT])
+    assert None is not judge.differs(one, other, [Class.PRESERVING])
+    assert None is not judge.differs(one, Outcome(value={"content": "", "complete": True}), [Class.FAULT])
+    assert None is not judge.differs(one, Outcome(value={"content": "el", "complete": False}), [Class.FAULT])
+
+
+def test_which_error_comes_first_may_follow_the_chunks_where_there_is_cause_for_more_than_one() -> None:
+    judge = Judge(Outcome(value={"content": "hello"}), BODY, Reference(CUT_OFF, "", (), "openai_chat"), trusted=True)
+    refused = replace(judge, baseline=Outcome(error="mine.Refused"))
+    one, other, slip = (Outcome(error=name) for name in ("mine.Refused", "mine.NotText", "KeyError"))
+    assert None is judge.differs(one, other, [Class.FAULT, Class.DIALECT]) is refused.differs(one, other, [Class.FAULT])
+    assert None is not judge.differs(one, other, [Class.FAULT, Class.PRESERVING])
+    assert None is not refused.differs(one, other, [Class.PRESERVING, Class.PRESERVING])
+    assert None is not refused.differs(one, slip, [Class.FAULT])
 
 
 def test_a_partial_result_begins_a_whole_one_if_texts_end_early_and_calls_are_left_out() -> None:
