@@ -93,6 +93,8 @@ class Reference:
     def told(self, value: Any) -> Told | None:
         """Return what a result, in normal form, says in plain fields and in those weak ones that are trusted."""
         found = read(value, self.completion, self.dialect)
+        if found is None and value == [] and self.trusted:  # a list that held the answer holds nothing of it
+            found = Told([{"content": "", "tool_calls": []}], {"content", "tool_calls"}, bare=True, events=True)
         if found is None:
             return None
         doubtful = found.weak - self.trusted
@@ -105,7 +107,7 @@ class Reference:
         top = {name: one for name, one in found.top.items() if name not in doubtful}
         if isinstance(value, dict):  # what was reported of the recorded stream, and is not any more, is lost
             top |= {name: None for name in sorted(self.trusted & {"id", "model", "usage"}) if name not in top}
-        return Told(choices, found.weak, found.bare, top) if any(choices) or not found.choices else None
+        return Told(choices, found.weak, found.bare, top, found.events) if any(choices) or not found.choices else None
 
     def learned(self, value: Any) -> Reference:
         """Return the reference that trusts those weak fields of a result that agree with the stream."""

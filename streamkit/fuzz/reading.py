@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.blocks import from_blocks, from_items, from_parts
+from streamkit.fuzz.eventlists import from_events
 from streamkit.fuzz.folding import fold
 from streamkit.fuzz.normal import Record
 
@@ -45,12 +46,14 @@ class Told:
         weak: the names of the fields that stand in a doubtful place.
         bare: the result is one message, and says nothing of further choices.
         top: what it says of the whole answer: `usage`, `id`, `model`.
+        events: it is a list of events of the target's own, which may say more than is read in them.
     """
 
     choices: list[dict[str, Any]]
     weak: set[str] = field(default_factory=set)
     bare: bool = False
     top: dict[str, Any] = field(default_factory=dict)
+    events: bool = False
 
 
 def read(value: Any, completion: Completion | None, dialect: str | None) -> Told | None:
@@ -223,7 +226,9 @@ def _of_list(value: list[Any], dialect: str | None) -> Told | None:
     if all(isinstance(item, dict) and {"name", "function"} & item.keys() for item in value):
         calls = _calls(value)
         return None if calls is None else Told([{"tool_calls": calls}], {"tool_calls"}, bare=True)
-    return _of_tuple(value)
+    told = _of_tuple(value)
+    said = from_events(value) if told is None else None
+    return told if said is None else Told([said], {*said, "ids"}, bare=True, events=True)
 
 
 def _of_tuple(value: list[Any]) -> Told | None:
