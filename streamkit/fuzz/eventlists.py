@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamkit.dialects.text import pair_surrogates
 from streamkit.fuzz.normal import Record
 
 __all__ = ["from_events"]
@@ -54,6 +55,7 @@ def from_events(items: list[Any]) -> dict[str, Any] | None:
     if len(places) > 1 or not known:
         return None
     said.setdefault("content", "")
+    said = {role: pair_surrogates(text) if isinstance(text, str) else text for role, text in said.items()}
     return {**said, "tool_calls": [{key: call[key] for key in call if key != "at"} for call in calls]}
 
 
@@ -99,17 +101,24 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
     given = next((fields[key] for key in _IDS if isinstance(fields.get(key), str) and fields[key]), None)
     at = next((fields[key] for key in _NUMBERS if type(fields.get(key)) is int), None)
     arguments = next((fields[key] for key in _ARGUMENTS if isinstance(fields.get(key), str | dict)), None)
-    call = calls[-1] if calls and name is None else None
-    for one in calls:
-        if (at is not None and one["at"] == at) or (given is not None and one.get("id") == given and name is None):
-            call = one
+    if at is None and given is None and name is None:
+        call = calls[-1] if calls else None
+    else:
+        call = next((one for one in calls if _same_call(one, at, given, name)), None)
     if call is None:
-        if name is None:
+        if at is None and given is None and name is None:
             return False
-        call = {"at": at, "name": name, "arguments": ""} | ({"id": given} if given is not None else {})
+        call = {"at": at, "name": name or "", "arguments": ""} | ({"id": given} if given is not None else {})
         calls.append(call)
     if isinstance(arguments, dict):
         call["arguments"] = arguments
     elif arguments is not None and isinstance(call["arguments"], str):
         call["arguments"] += arguments
     return True
+
+
+def _same_call(one: dict[str, Any], at: int | None, given: str | None, name: str | None) -> bool:
+    """Whether an event of this number, id and name, as far as it has them, goes on with a call."""
+    if at is not None:
+        return bool(one["at"] == at)
+    return given is not None and one.get("id") == given and name in (None, one["name"])

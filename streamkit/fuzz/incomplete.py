@@ -66,8 +66,10 @@ def _ends_in_error(last: Any) -> bool:
     return says_incomplete(last) and (own or "error" not in last)
 
 
-def says_executable(value: dict[str, Any]) -> bool:
-    """Whether a result says of a call that it may be executed."""
+def says_executable(value: Any) -> bool:
+    """Whether a result, in normal form, says of a call that it may be executed; of a list, one of its events."""
+    if isinstance(value, list):
+        return any(one.get("executable") is True or says_executable(one) for one in value if isinstance(one, dict))
     return any(call.get("executable") is True for call in _calls(value))
 
 

@@ -54,6 +54,17 @@ def test_a_list_of_events_says_with_its_last_one_that_it_is_not_complete(value: 
     assert says == says_incomplete(value)
 
 
+def test_a_list_that_says_it_is_incomplete_hands_out_no_call_as_executable() -> None:
+    judge = Judge(Outcome(value=[["text", "hello"]]), BODY, Reference(CUT_OFF, "", (), "openai_chat"), trusted=True)
+
+    def judged(value: list[Any]) -> Any:
+        return judge.wrong(Outcome(value=value), BODY, Class.FAULT, None, "message")
+
+    assert None is judged([["text", "hel"], ["error", "it broke off"]])
+    assert None is judged([{"type": "call", "executable": False}, {"type": "error", "message": "it broke off"}])
+    assert None is not judged([{"type": "call", "executable": True}, {"type": "error", "message": "it broke off"}])
+
+
 # -- answers that the server did not finish
 
 
