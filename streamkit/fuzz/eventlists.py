@@ -104,7 +104,7 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
     if at is None and given is None and name is None:
         call = calls[-1] if calls else None
     else:
-        call = next((one for one in calls if _same_call(one, at, given, name)), None)
+        call = next((one for one in reversed(calls) if _same_call(one, at, given, name)), None)
     if call is None:
         if at is None and given is None and name is None:
             return False
@@ -120,5 +120,5 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
 def _same_call(one: dict[str, Any], at: int | None, given: str | None, name: str | None) -> bool:
     """Whether an event of this number, id and name, as far as it has them, goes on with a call."""
     if at is not None:
-        return bool(one["at"] == at)
+        return bool(one["at"] == at) and given in (None, one.get("id", given))
     return given is not None and one.get("id") == given and name in (None, one["name"])

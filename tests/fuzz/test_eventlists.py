@@ -40,6 +40,11 @@ NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]
           Record("Start", {"type": "call", "index": 1, "id": "c2", "name": ""}),
           Record("Delta", {"type": "call", "index": 0, "arguments": '{"a":1}'})],
          {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "", "arguments": ""}]}),
+        ([Record("Start", {"type": "call", "index": 0, "id": "c1", "name": "f"}),
+          Record("Delta", {"type": "call", "index": 0, "arguments": '{"a":1}'}),
+          Record("Start", {"type": "call", "index": 0, "id": "c2", "name": "g"}),
+          Record("Delta", {"type": "call", "index": 0, "arguments": "{}"})],
+         {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "g", "arguments": "{}"}]}),
         ([["finish", "stop"]], {"content": "", "tool_calls": [], "finish_reason": "stop"}),
         ([["usage", 3]], None),  # nothing is known
         ([["text", "hello"], "bare"], None),
