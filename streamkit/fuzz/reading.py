@@ -29,11 +29,12 @@ __all__ = ["PLAIN", "Told", "expected_of", "read", "same_arguments"]
 
 #: The fields that may be plain; all others are always weak.
 PLAIN = ("content", "tool_calls", "finish_reason")
-_CONTENT = ("text", "output_text")
-_CALLS = ("toolCalls", "calls", "function_calls", "functionCalls")
+_CONTENT = ("text", "output_text", "body", "answer", "response", "reply", "output", "completion")
+_CALLS = ("toolCalls", "calls", "function_calls", "functionCalls", "tools", "tool_uses")
 _FINISH = ("stop_reason", "stopReason", "finishReason", "done_reason", "status", "finish")
 _REASONING = ("reasoning", "reasoning_content", "thinking")
-_ARGUMENTS = ("arguments", "input", "args", "parameters")
+_ARGUMENTS = ("arguments", "input", "args", "parameters", "params")
+_NAMES = ("name", "fn", "function", "function_name", "tool_name", "tool")
 _IDS = ("id", "call_id", "tool_call_id", "toolUseId")
 
 
@@ -191,9 +192,18 @@ def _calls(calls: Any) -> list[dict[str, Any]] | None:
         if not all(type(key) is int or (isinstance(key, str) and key.isdigit()) for key in calls):
             return None
         calls = [calls[key] for key in sorted(calls, key=int)]
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+    if not isinstance(calls, list):
         return None
-    return [_call(call) for call in calls]
+    named = [_of_call_tuple(call) if isinstance(call, list) else call for call in calls]
+    found = [_call(call) for call in named if isinstance(call, dict)]
+    return found if len(found) == len(named) else None
+
+
+def _of_call_tuple(call: list[Any]) -> dict[str, Any] | None:
+    """Return a call that stands as a pair of name and arguments, or a triple with the id before them."""
+    if len(call) not in (2, 3) or not isinstance(call[-2], str) or not isinstance(call[-1], str | dict):
+        return None
+    return {"id": call[0] if len(call) == 3 else None, "name": call[-2], "arguments": call[-1]}
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
@@ -202,8 +212,9 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     given = next((call[name] for name in _IDS if isinstance(call.get(name), str) and call[name]), None)
     if given is not None:
         one["id"] = given
-    if isinstance(body.get("name"), str):
-        one["name"] = body["name"]
+    named = next((body[name] for name in _NAMES if isinstance(body.get(name), str)), None)
+    if named is not None:
+        one["name"] = named
     for name in _ARGUMENTS:
         if "arguments" not in one and isinstance(body.get(name), str | dict):
             one["arguments"] = body[name]

@@ -129,6 +129,14 @@ def test_a_result_of_an_unknown_shape_is_compared_with_the_old_one() -> None:
     assert ("invariance", "silently changes the result") == verdict(Outcome(value=("f", "{}")), Class.DIALECT, opaque)
 
 
+def test_calls_in_a_result_of_an_unknown_shape_may_come_in_another_order() -> None:
+    one, two = {"fn": "f", "params": {}}, {"fn": "g", "params": {}}
+    opaque = Judge(Outcome(value={"body": "hi", "tools": [one, two]}), BODY, JUDGE.reference, trusted=True)
+    assert None is verdict(Outcome(value={"body": "hi", "tools": [two, one]}), Class.DIALECT, opaque)
+    assert None is not verdict(Outcome(value={"body": "hi", "tools": [two, two]}), Class.DIALECT, opaque)
+    assert None is not verdict(Outcome(value={"body": "hi", "tools": [two, one]}), Class.PRESERVING, opaque)
+
+
 def test_nothing_is_expected_of_a_target_that_was_wrong_before() -> None:
     wrong_before = Judge(Outcome(value={"content": "HELLO"}), BODY, JUDGE.reference, trusted=False)
     assert None is verdict(Outcome(value={"content": "other"}), Class.DIALECT, wrong_before)
