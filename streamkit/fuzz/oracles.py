@@ -11,8 +11,8 @@ is not compared:
 - a message or any mapping with `content` or `tool_calls`: these, and `finish_reason`, of the first choice; tool calls
   as objects with `function: {name, arguments}` or flat `name` and `arguments`, in a list or keyed by index;
 - a list of payloads: they are accumulated and compared as a completion;
-- what stands under another usual name, a bare text, a pair of text and calls, and `usage`, `id`, `model`, `reasoning`:
-  from then on, where it agreed with the stream on the recorded delivery;
+- what stands under another usual name, a bare text, a pair of text and calls, a list of events of the target's own,
+  and `usage`, `id`, `model`, `reasoning`: from then on, where it agreed with the stream on the recorded delivery;
 - with `returns="events"`, a list of events (texts, or objects with `data`): their data. A final `[DONE]` may be left
   out.
 """
