@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streamkit.fuzz.judge import says_incomplete
+from streamkit.fuzz.incomplete import says_incomplete
 from streamkit.fuzz.oracles import reference_of
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.stream import Stream

@@ -15,10 +15,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from streamkit.fuzz.invariants import broken_invariant, is_marked
+from streamkit.fuzz.incomplete import begins, first_choice_alone, says_executable, says_incomplete
+from streamkit.fuzz.invariants import broken_invariant
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
 from streamkit.fuzz.pieces import same_pieces
+from streamkit.fuzz.reading import expected_of
 from streamkit.fuzz.slips import PYTHON_SLIPS
 from streamkit.mutations.registry import Class
 
@@ -29,11 +31,7 @@ if TYPE_CHECKING:
     from streamkit.fuzz.oracles import Reference
     from streamkit.fuzz.reading import Told
 
-__all__ = ["Judge", "Wrong", "differs", "holds_framing", "is_typed", "says_incomplete"]
-
-#: Keys of a result with which it says that it is not complete, and the value that says so.
-_INCOMPLETE = {"ended": False, "complete": False, "completed": False, "is_complete": False, "truncated": True,
-               "incomplete": True, "is_truncated": True}  # fmt: skip
+__all__ = ["Judge", "Wrong", "differs", "holds_framing", "is_typed"]
 
 
 def is_typed(outcome: Outcome) -> bool:
@@ -106,7 +104,7 @@ class Judge:
             told = outcome.fault or f"fail with {outcome.error.rpartition('.')[2]}"
             return Wrong("contract", Outcome(value="a typed error"), outcome, f"makes the target {told}")
         if kind is Class.FAULT:
-            found = self._fault(outcome)
+            found = self._fault(outcome, body)
             also = also if self.trusted and self.reference is not None else ()  # nothing is sensible by default here
         else:
             found = self._dialect(outcome, body, expected, returns)
@@ -151,7 +149,7 @@ class Judge:
             return False
         mine = self.reference.told(outcome.value) if self.reference is not None else None
         first = self.reference.told(self.baseline.value) if self.reference is not None else None
-        if mine is None or first is None:
+        if mine is None or first is None or mine.events or first.events:
             return same_pieces(outcome.value, self.baseline.value)
         return (mine.choices, mine.top) == (first.choices, first.top)
 
@@ -160,9 +158,21 @@ class Judge:
     ) -> Wrong | None:
         if expected is None and outcome.same_as(self.baseline):
             return None
-        if says_incomplete(outcome.value) and not says_incomplete(self.baseline.value):
+        incomplete = says_incomplete(outcome.value)
+        if incomplete and not says_incomplete(self.baseline.value):
             return None  # as good as a typed error
-        return self._sensible(outcome, expected, returns, strange=body)
+        found = self._sensible(outcome, expected, returns, strange=body)
+        # Of an answer that was cut off it is said of every stream: then what came back must at least be true.
+        return None if found is not None and incomplete and self._begun(outcome, expected) else found
+
+    def _begun(self, outcome: Outcome, expected: Callable[[Any], Any] | None) -> bool:
+        """Whether a result holds the beginning of an answer that the server itself did not finish."""
+        reference = self.reference
+        if reference is None or reference.completion is None or reference.cut_off is None:
+            return False
+        told = reference.told(outcome.value)
+        completion = reference.completion if expected is None else expected(reference.completion)
+        return told is not None and begins(told, expected_of(completion))
 
     def _sensible(
         self, outcome: Outcome, expected: Callable[[Any], Any] | None, returns: str, *, strange: bytes | None = None
@@ -183,7 +193,8 @@ class Judge:
         sensible = replace(reference, completion=completion)
         found = sensible.told(outcome.value)
         if found is None:
-            if expected is None and not isinstance(outcome.value, list):
+            lost = expected is None and not isinstance(outcome.value, list)
+            if lost and _unordered(outcome.value) != _unordered(self.baseline.value):
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
         if strange is not None:
@@ -196,16 +207,51 @@ class Judge:
             return None
         return Wrong("reference", Outcome(value=expected_value), Outcome(value=actual), "silently changes the result")
 
-    def _fault(self, outcome: Outcome) -> Wrong | None:
+    def _fault(self, outcome: Outcome, body: bytes) -> Wrong | None:
         due = Outcome(value="a typed error")
         if says_incomplete(outcome.value):
-            if _says_executable(outcome.value):
+            if says_executable(outcome.value):
                 why = "is noticed, and still the target hands out a tool call as executable"
                 return Wrong("contract", due, outcome, why)
+            return None
+        if self._reads_what_is_whole(outcome.value, body):
             return None
         calls = self._hands_out_calls(outcome.value)
         what = "hands out an executable tool call" if calls else "hands out a result as if it were whole"
         return Wrong("contract", due, outcome, f"is not noticed: the target {what}")
+
+    def _reads_what_is_whole(self, value: Any, body: bytes) -> bool:
+        """Whether a result is the first choice, and nothing else of the stream, and the stream broke off after that."""
+        reference = self.reference
+        told = reference.told(value) if reference is not None else None
+        if reference is None or told is None or not told.bare:
+            return False
+        found = first_choice_alone(body, reference.dialect)
+        return found is not None and replace(reference, completion=found).compare(told).same
+
+    def differs(self, one: Outcome, other: Outcome, kinds: Sequence[Class]) -> Wrong | None:
+        """Return what is wrong where the same bytes of a mutated stream, in other chunks, gave another outcome.
+
+        How much a result holds that says itself that it is not complete may follow the chunks, as what comes with an
+        error may; and which of several errors comes first, of a stream that has cause for more than one.
+
+        Args:
+            one: of one delivery.
+            other: of another delivery of the same bytes.
+            kinds: the classes of the mutations.
+        """
+        wrong = differs(one, other)
+        causes = sum(kind is not Class.PRESERVING for kind in kinds)
+        if wrong is None or not causes or self.reference is None:
+            return wrong
+        if causes + bool(self.baseline.error) > 1 and is_typed(one) and is_typed(other):
+            return None
+        if not (says_incomplete(one.value) and says_incomplete(other.value)):
+            return wrong
+        first, second = self.reference.told(one.value), self.reference.told(other.value)
+        if first is None or second is None:
+            return wrong
+        return None if begins(first, second) or begins(second, first) else wrong
 
     def _hands_out_calls(self, value: Any) -> bool:
         found = None if self.reference is None else self.reference.told(value)
@@ -230,6 +276,15 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict) and not isinstance(value, Record):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _unordered(value: Any) -> Any:
+    """Return a result in which objects that stand in a list, as calls do, have an order of their own."""
+    if isinstance(value, dict):
+        return {key: _unordered(item) for key, item in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return sorted(map(repr, value))
+    return value
 
 
 def differs(one: Outcome, other: Outcome) -> Wrong | None:
@@ -289,39 +344,3 @@ def holds_framing(value: Any, body: bytes) -> bool:
         return isinstance(part, list | tuple | set | frozenset) and any(holds(item) for item in part)
 
     return holds(value)
-
-
-def says_incomplete(value: Any) -> bool:
-    """Whether a result, in normal form, says that it is not complete, or that a call of it must not be executed."""
-    if isinstance(value, list):
-        return False
-    if not isinstance(value, dict):
-        return False
-    if any(key in value and value[key] is told for key, told in _INCOMPLETE.items()):
-        return True
-    if isinstance(value.get("error"), str | dict) and value["error"]:
-        return True
-    if value.get("status") in ("incomplete", "failed", "cancelled"):
-        return True
-    choices = value.get("choices")
-    answers = [value, *(one for one in (choices if isinstance(choices, list) else []) if isinstance(one, dict))]
-    if any(one.get("finish_reason") == "error" for one in answers):
-        return True
-    return any(is_marked(call) for call in _calls(value))
-
-
-def _says_executable(value: dict[str, Any]) -> bool:
-    return any(call.get("executable") is True for call in _calls(value))
-
-
-def _calls(value: dict[str, Any]) -> list[dict[str, Any]]:
-    choices = value.get("choices")
-    listed = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else [value]
-    messages = [one["message"] if isinstance(one.get("message"), dict) else one for one in listed]
-    return [
-        call
-        for message in messages
-        if isinstance(calls := message.get("tool_calls"), list)
-        for call in calls
-        if isinstance(call, dict)
-    ]

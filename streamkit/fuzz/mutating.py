@@ -21,7 +21,7 @@ from streamkit.fuzz.chosen import FRAMING, chosen
 from streamkit.fuzz.drawn import draw_failing_mix
 from streamkit.fuzz.edits import keeps_the_promise, kind_of, other_sensible, sensible
 from streamkit.fuzz.failure import Failure
-from streamkit.fuzz.judge import Judge, Wrong, differs, is_typed
+from streamkit.fuzz.judge import Judge, Wrong, is_typed
 from streamkit.fuzz.minimise import minimise
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class, Inapplicable, Step
@@ -134,7 +134,8 @@ class Mutator:
         if verdict is None and self.steady and fragmentation is not None:
             plain = self.way(body)
             if cuts != plain:
-                verdict = differs(self.run(plain.chunks(body), self.patient), outcome)
+                kinds = [step.mutation.kind for step in steps]
+                verdict = self.judge.differs(self.run(plain.chunks(body), self.patient), outcome, kinds)
         self.delivering = None
         self.seen = verdict or self.seen
         if len(steps) == 1 and (self.patient or not outcome.hung):  # it may only be slow, and is waited for once more

@@ -11,8 +11,8 @@ is not compared:
 - a message or any mapping with `content` or `tool_calls`: these, and `finish_reason`, of the first choice; tool calls
   as objects with `function: {name, arguments}` or flat `name` and `arguments`, in a list or keyed by index;
 - a list of payloads: they are accumulated and compared as a completion;
-- what stands under another usual name, a bare text, a pair of text and calls, and `usage`, `id`, `model`, `reasoning`:
-  from then on, where it agreed with the stream on the recorded delivery;
+- what stands under another usual name, a bare text, a pair of text and calls, a list of events of the target's own,
+  and `usage`, `id`, `model`, `reasoning`: from then on, where it agreed with the stream on the recorded delivery;
 - with `returns="events"`, a list of events (texts, or objects with `data`): their data. A final `[DONE]` may be left
   out.
 """
@@ -67,6 +67,7 @@ class Reference:
         data: the data of its events.
         dialect: the dialect's name, or None.
         trusted: the weak fields of the target's results that agreed on the recorded delivery.
+        open_ended: the body ends without the blank line that closes its last event, which the standard discards.
     """
 
     completion: Completion | None
@@ -74,10 +75,13 @@ class Reference:
     data: tuple[str, ...]
     dialect: str | None = None
     trusted: frozenset[str] = frozenset()
+    open_ended: bool = False
 
     @property
     def cut_off(self) -> str | None:
-        """Why an error is a right answer though the stream is whole: the server itself did not finish the answer."""
+        """Why an error is a right answer though the stream is whole: the server itself did not finish what it sent."""
+        if self.open_ended and self.completion is not None:
+            return "no blank line closes the last event"
         for choice in self.completion.choices if self.completion is not None else ():
             for call in (*choice.tool_calls, choice.function_call):
                 if call is not None and not call.executable:
@@ -89,6 +93,8 @@ class Reference:
     def told(self, value: Any) -> Told | None:
         """Return what a result, in normal form, says in plain fields and in those weak ones that are trusted."""
         found = read(value, self.completion, self.dialect)
+        if found is None and value == [] and self.trusted:  # a list that held the answer holds nothing of it
+            found = Told([{"content": "", "tool_calls": []}], {"content", "tool_calls"}, bare=True, events=True)
         if found is None:
             return None
         doubtful = found.weak - self.trusted
@@ -101,7 +107,7 @@ class Reference:
         top = {name: one for name, one in found.top.items() if name not in doubtful}
         if isinstance(value, dict):  # what was reported of the recorded stream, and is not any more, is lost
             top |= {name: None for name in sorted(self.trusted & {"id", "model", "usage"}) if name not in top}
-        return Told(choices, found.weak, found.bare, top) if any(choices) or not found.choices else None
+        return Told(choices, found.weak, found.bare, top, found.events) if any(choices) or not found.choices else None
 
     def learned(self, value: Any) -> Reference:
         """Return the reference that trusts those weak fields of a result that agree with the stream."""
@@ -193,9 +199,16 @@ def reference_of(transcript: Transcript) -> Reference | None:
     try:
         reader.feed(transcript.body)
         reader.close()
-        return Reference(reader.result(), "", data, dialect.name)
+        open_ended = stream.manner.wire == "sse" and _is_open(transcript.body)
+        return Reference(reader.result(), "", data, dialect.name, open_ended=open_ended)
     except DialectError as error:
         return Reference(None, type(error).__name__, data, dialect.name)
+
+
+def _is_open(body: bytes) -> bool:
+    """Whether data stand after the last blank line of an event stream."""
+    last = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rpartition(b"\n\n")[2]
+    return any(line.startswith(b"data") for line in last.split(b"\n"))
 
 
 def blind_spots(value: Any, verdict: Verdict | None) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.blocks import from_blocks, from_items, from_parts
+from streamkit.fuzz.eventlists import from_events
 from streamkit.fuzz.folding import fold
 from streamkit.fuzz.normal import Record
 
@@ -28,11 +29,12 @@ __all__ = ["PLAIN", "Told", "expected_of", "read", "same_arguments"]
 
 #: The fields that may be plain; all others are always weak.
 PLAIN = ("content", "tool_calls", "finish_reason")
-_CONTENT = ("text", "output_text")
-_CALLS = ("toolCalls", "calls", "function_calls", "functionCalls")
+_CONTENT = ("text", "output_text", "body", "answer", "response", "reply", "output", "completion")
+_CALLS = ("toolCalls", "calls", "function_calls", "functionCalls", "tools", "tool_uses")
 _FINISH = ("stop_reason", "stopReason", "finishReason", "done_reason", "status", "finish")
 _REASONING = ("reasoning", "reasoning_content", "thinking")
-_ARGUMENTS = ("arguments", "input", "args", "parameters")
+_ARGUMENTS = ("arguments", "input", "args", "parameters", "params")
+_NAMES = ("name", "fn", "function", "function_name", "tool_name", "tool")
 _IDS = ("id", "call_id", "tool_call_id", "toolUseId")
 
 
@@ -45,12 +47,14 @@ class Told:
         weak: the names of the fields that stand in a doubtful place.
         bare: the result is one message, and says nothing of further choices.
         top: what it says of the whole answer: `usage`, `id`, `model`.
+        events: it is a list of events of the target's own, which may say more than is read in them.
     """
 
     choices: list[dict[str, Any]]
     weak: set[str] = field(default_factory=set)
     bare: bool = False
     top: dict[str, Any] = field(default_factory=dict)
+    events: bool = False
 
 
 def read(value: Any, completion: Completion | None, dialect: str | None) -> Told | None:
@@ -188,9 +192,18 @@ def _calls(calls: Any) -> list[dict[str, Any]] | None:
         if not all(type(key) is int or (isinstance(key, str) and key.isdigit()) for key in calls):
             return None
         calls = [calls[key] for key in sorted(calls, key=int)]
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+    if not isinstance(calls, list):
         return None
-    return [_call(call) for call in calls]
+    named = [_of_call_tuple(call) if isinstance(call, list) else call for call in calls]
+    found = [_call(call) for call in named if isinstance(call, dict)]
+    return found if len(found) == len(named) else None
+
+
+def _of_call_tuple(call: list[Any]) -> dict[str, Any] | None:
+    """Return a call that stands as a pair of name and arguments, or a triple with the id before them."""
+    if len(call) not in (2, 3) or not isinstance(call[-2], str) or not isinstance(call[-1], str | dict):
+        return None
+    return {"id": call[0] if len(call) == 3 else None, "name": call[-2], "arguments": call[-1]}
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
@@ -199,8 +212,9 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     given = next((call[name] for name in _IDS if isinstance(call.get(name), str) and call[name]), None)
     if given is not None:
         one["id"] = given
-    if isinstance(body.get("name"), str):
-        one["name"] = body["name"]
+    named = next((body[name] for name in _NAMES if isinstance(body.get(name), str)), None)
+    if named is not None:
+        one["name"] = named
     for name in _ARGUMENTS:
         if "arguments" not in one and isinstance(body.get(name), str | dict):
             one["arguments"] = body[name]
@@ -223,7 +237,9 @@ def _of_list(value: list[Any], dialect: str | None) -> Told | None:
     if all(isinstance(item, dict) and {"name", "function"} & item.keys() for item in value):
         calls = _calls(value)
         return None if calls is None else Told([{"tool_calls": calls}], {"tool_calls"}, bare=True)
-    return _of_tuple(value)
+    told = _of_tuple(value)
+    said = from_events(value) if told is None else None
+    return told if said is None else Told([said], {*said, "ids"}, bare=True, events=True)
 
 
 def _of_tuple(value: list[Any]) -> Told | None:

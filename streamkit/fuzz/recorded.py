@@ -5,11 +5,13 @@ A recording may hold a stream of which a right parser makes no answer: one that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from streamkit.fuzz.incomplete import begins, says_incomplete
 from streamkit.fuzz.judge import Judge, is_typed
 from streamkit.fuzz.oracles import blind_spots
 from streamkit.fuzz.outcome import Outcome
+from streamkit.fuzz.reading import expected_of
 from streamkit.mutations.registry import Class
 from streamkit.wire.fragmentation import Fragmentation
 
@@ -36,7 +38,9 @@ def judge_recorded(search: Search, recorded: Fragmentation) -> bool:
         verdict = reference.judge(search.baseline.value, search.options.returns) if reference is not None else None
         search.coverage.notes.extend(blind_spots(search.baseline.value, verdict))
         search.trusted = verdict is None or verdict.same
-        if verdict is not None and not verdict.same:
+        if verdict is not None and not verdict.same and _holds_back(search.baseline.value, reference):
+            search.coverage.notes.append("the target gives less than was recorded, and says that it is not complete")
+        elif verdict is not None and not verdict.same:
             search.add(
                 _simplest(search, recorded), "reference", "recorded",
                 expected=Outcome(value=verdict.expected), actual=Outcome(value=verdict.actual), found_by="recorded",
@@ -64,6 +68,14 @@ def judge_recorded(search: Search, recorded: Fragmentation) -> bool:
         else ("no dialect of streamkit knows this transcript: is it what the target reads?",),
     )  # fmt: skip
     return False
+
+
+def _holds_back(value: Any, reference: Reference | None) -> bool:
+    """Whether a result leaves out part of an answer that was cut off, such as half a call, and says so."""
+    if reference is None or reference.completion is None or reference.cut_off is None or not says_incomplete(value):
+        return False
+    told = reference.told(value)
+    return told is not None and begins(told, expected_of(reference.completion))
 
 
 def _judge_as_fault(search: Search, recorded: Fragmentation) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from streamkit.completion import ToolCall
 from streamkit.mutations.chat_calls import identified
 from streamkit.mutations.chat_edit import GOOD_FINISH, Chat, all_whole, chat_mutation, with_choice
-from streamkit.mutations.chat_parts import REASONING, bare, in_turns
+from streamkit.mutations.chat_parts import RARE, REASONING, bare, in_turns
 from streamkit.mutations.registry import Class, Inapplicable
 
 if TYPE_CHECKING:
@@ -175,7 +175,9 @@ _THOUGHTS = ("Let me ", "think 🤔", " about it.\n")
 )  # fmt: skip
 def reasoning_added(chat: Chat, choose: Choose) -> Edit:
     """Choose the name, then what stands for the text beside it: nothing, null or empty text."""
-    names = choose.of([("reasoning_content",), ("reasoning",), ("reasoning", "reasoning_content"), *_SPARE])
+    names = choose.of(
+        [("reasoning_content",), ("reasoning",), ("reasoning", "reasoning_content"), *((name,) for name in RARE)]
+    )
     beside = choose(3)
     choice, first = _silent(chat, choose)
     head = {"role": first.delta["role"]} if first.delta.get("role") else {}
@@ -184,13 +186,11 @@ def reasoning_added(chat: Chat, choose: Choose) -> Edit:
     text: Json = ({}, {"content": None}, {"content": ""})[beside]
     chat.before(first.number, *(first.like(**head, **text, **dict.fromkeys(names, one)) for one in _THOUGHTS))
     said = "".join(_THOUGHTS)
-    return chat.edit(
+    edit = chat.edit(
         f"sent reasoning before the answer, as {' and '.join(names)}",
         with_choice(choice, lambda one: replace(one, reasoning=said)),
     )
-
-
-_SPARE = (("reasoning_text",), ("thinking",))
+    return replace(edit, also=(lambda completion: completion,)) if names[0] in RARE else edit
 
 
 def _silent(chat: Chat, choose: Choose) -> tuple[int, Part]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from streamkit.dialects.text import pair_surrogates
 from streamkit.mutations.chat import arguments_at, cut_arguments, cut_text, with_arguments
 from streamkit.mutations.chat_edit import Chat, chat_mutation, with_choice
-from streamkit.mutations.chat_parts import REASONING, bare, body_of
+from streamkit.mutations.chat_parts import RARE, REASONING, bare, body_of
 from streamkit.mutations.registry import Class, Inapplicable
 
 if TYPE_CHECKING:
@@ -201,7 +201,9 @@ def reasoning_names(chat: Chat, choose: Choose) -> Edit:
         part.delta[name] = text
     chat.touch(*(part.number for part in parts))
     if how < 2:
-        return chat.edit(f"sent the reasoning as {name}" + (f" and as {key}" if how else ""))
+        edit = chat.edit(f"sent the reasoning as {name}" + (f" and as {key}" if how else ""))
+        passed_over = with_choice(choice, lambda one: replace(one, reasoning=None))
+        return replace(edit, also=(passed_over,)) if name in RARE and not how else edit
     listed = [{**one, "text": pair_surrogates(str(one["text"]))} for one in details]
 
     def expected(one: Choice) -> Choice:

@@ -14,6 +14,7 @@ from streamkit.completion import argument_problem
 from streamkit.mutations.chat_calls import one_call, replaced_call
 from streamkit.mutations.chat_edit import Chat, chat_mutation
 from streamkit.mutations.chat_parts import arguments_of, bare, body_of, fragment
+from streamkit.mutations.ends import unfinished
 from streamkit.mutations.registry import Class, Edit, Inapplicable
 from streamkit.mutations.stream import Event
 
@@ -225,7 +226,7 @@ _FOLLOWS = ("[DONE]", "the rest", "nothing")  # nothing last: that the answer ha
              "openai/openai-python#2796", "vercel/ai#10653", "byte5ai/omadia#122"],
 )  # fmt: skip
 def error_envelope(chat: Chat, choose: Choose) -> Edit:
-    """Choose the form, what follows, and the place: after the last delta, or before any payload."""
+    """Choose the form, what follows, and the place: after the last delta, or before any payload, of the answer."""
     if not chat.parts:
         raise Inapplicable("there is no delta")
     part = chat.parts[-1]
@@ -249,8 +250,9 @@ def error_envelope(chat: Chat, choose: Choose) -> Edit:
     if follows == 1 and not told:
         raise Inapplicable("without the word error it may be passed over, and then the answer is whole")
     numbers = list(dict.fromkeys(one.number for one in chat.parts if not one.entry.get("finish_reason")))
+    over = unfinished(chat.stream)  # what an answer says that is whole, nothing after it takes back
     places = [*([numbers[-1] + 1] if numbers else []), *chat.payloads]
-    place = choose.of(places)
+    place = choose.of([place for place in places if place <= over])
     events = chat.stream.events
     broken = Event(chat.stream.manner.json(payload), name)
     if follows == 1:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "NOISE", "REASONING", "TEXTS", "Call", "Json", "Part", "arguments_of", "bare", "body_of", "cut_call", "fragment",
-    "identity", "in_turns", "joined", "merged", "plain",
+    "NOISE", "RARE", "REASONING", "TEXTS", "Call", "Json", "Part", "arguments_of", "bare", "body_of", "cut_call",
+    "fragment", "identity", "in_turns", "joined", "merged", "plain",
 ]  # fmt: skip
 
 Json = dict[str, Any]
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+RARE = REASONING[2:]  # names of few servers: who does not know them passes over a field that nobody knows
 TEXTS = ("content", *REASONING, "refusal")
 NOISE = {"obfuscation", "p"}  # padding that says nothing
 _IDENTITY = ("id", "object", "created", "model", "system_fingerprint", "service_tier")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from streamkit.completion import Choice, Completion, ToolCall
-from streamkit.fuzz.judge import Judge, is_typed, says_incomplete
+from streamkit.fuzz.incomplete import says_incomplete
+from streamkit.fuzz.judge import Judge, is_typed
 from streamkit.fuzz.oracles import Reference
 from streamkit.fuzz.outcome import Outcome
 from streamkit.mutations.registry import Class
@@ -126,6 +127,14 @@ def test_a_result_of_an_unknown_shape_is_compared_with_the_old_one() -> None:
     opaque = Judge(Outcome(value=("f", '{"a":1}')), BODY, JUDGE.reference, trusted=True)
     assert None is verdict(Outcome(value=("f", '{"a":1}')), Class.DIALECT, opaque)
     assert ("invariance", "silently changes the result") == verdict(Outcome(value=("f", "{}")), Class.DIALECT, opaque)
+
+
+def test_calls_in_a_result_of_an_unknown_shape_may_come_in_another_order() -> None:
+    one, two = {"fn": "f", "params": {}}, {"fn": "g", "params": {}}
+    opaque = Judge(Outcome(value={"body": "hi", "tools": [one, two]}), BODY, JUDGE.reference, trusted=True)
+    assert None is verdict(Outcome(value={"body": "hi", "tools": [two, one]}), Class.DIALECT, opaque)
+    assert None is not verdict(Outcome(value={"body": "hi", "tools": [two, two]}), Class.DIALECT, opaque)
+    assert None is not verdict(Outcome(value={"body": "hi", "tools": [two, one]}), Class.PRESERVING, opaque)
 
 
 def test_nothing_is_expected_of_a_target_that_was_wrong_before() -> None:

@@ -12,7 +12,7 @@ import pytest
 import streamkit
 from streamkit.fuzz.normal import normalise
 from streamkit.fuzz.oracles import Reference, reference_of
-from streamkit.fuzz.reading import same_arguments
+from streamkit.fuzz.reading import read, same_arguments
 from streamkit.transcript import Transcript
 
 CALLS: list[tuple[str, dict[str, Any]]] = [("get_weather", {"city": "Oslo", "days": 2}), ("get_time", {"zone": "UTC"})]
@@ -282,3 +282,42 @@ def test_ids_that_were_reported_once_and_are_empty_later_are_lost() -> None:
         verdict = reference.learned(normalise(before)).judge(normalise(after), "message")
         assert verdict is not None
         assert same is verdict.same
+
+
+@pytest.mark.parametrize(
+    "call", [["f", '{"a": 1}'], ["f", {"a": 1}], ["call_1", "f", '{"a": 1}'], [None, "f", '{"a": 1}']]
+)
+def test_a_call_may_be_a_tuple_of_name_and_arguments(call: list[Any]) -> None:
+    found = read(["hello", [call]], None, "openai_chat")
+    assert found is not None
+    assert ("hello", "f", call[-1]) == (
+        found.choices[0]["content"],
+        found.choices[0]["tool_calls"][0]["name"],
+        found.choices[0]["tool_calls"][0]["arguments"],
+    )
+    assert ("call_1" if "call_1" in call else None) == found.choices[0]["tool_calls"][0].get("id")
+
+
+@pytest.mark.parametrize("call", [["f"], ["f", 3], [1, {}], ["a", "b", "f", {}]])
+def test_other_tuples_are_no_calls(call: list[Any]) -> None:
+    found = read(["hello", [call]], None, "openai_chat")
+    assert found is None or "tool_calls" not in found.choices[0]
+
+
+def test_other_usual_names_are_read_where_they_agreed_with_the_stream() -> None:
+    transcript = told("openai_chat")
+    reference = reference_of(transcript)
+    assert reference is not None
+    value = {
+        "answer": "Let me see: 21 °C.",
+        "tools": [{"fn": name, "params": arguments} for name, arguments in CALLS],
+        "why": "tool_calls",
+    }
+    learned = reference.learned(normalise(value))
+    assert {"content", "tool_calls"} <= learned.trusted
+    verdict = learned.judge(normalise({**value, "answer": "Let me see: 21"}), "message")
+    assert verdict is not None
+    assert not verdict.same
+    half = learned.judge(normalise({**value, "tools": value["tools"][:1]}), "message")
+    assert half is not None
+    assert not half.same

@@ -112,3 +112,34 @@ def test_the_token_of_such_a_finding_repeats_it_and_one_with_cuts_says_nothing_o
     assert first.headline == again.headline
     cut = str(Case(one, Fragmentation.at(5)).token)
     assert [] == streamkit.fuzz.fuzz(careless, one, replay=cut).findings
+
+
+def to_the_letter(chunks: Iterable[bytes]) -> str:
+    """Discard an event that no blank line closes, and ask for the last one."""
+    *blocks, _ = b"".join(chunks).replace(b"\r\n", b"\n").split(b"\n\n")
+    events = [json.loads(block.partition(b"data: ")[2]) for block in blocks if b"data: " in block]
+    if events[-1]["type"] != "message_stop":
+        raise EndedError("it has no end")
+    return "".join(one["delta"].get("text") or "" for one in events if "delta" in one)
+
+
+def refuses_everything(chunks: Iterable[bytes]) -> str:
+    raise EndedError(f"{len(b''.join(chunks))} bytes")
+
+
+@pytest.mark.parametrize(
+    ("target", "end", "found"),
+    [
+        (to_the_letter, b"\n", False),
+        (to_the_letter, b"\n\n", False),
+        (refuses_everything, b"", False),
+        (refuses_everything, b"\n\n", True),
+        (refuses_everything, b"\n\n: bye\n", True),  # no data are lost
+    ],
+)
+def test_an_error_is_right_where_no_blank_line_closes_the_last_event(target: Any, end: bytes, found: bool) -> None:
+    body = streamkit.synthesize("Hello.", dialect="anthropic_messages").body.rstrip(b"\n") + end
+    report = streamkit.fuzz.fuzz(target, streamkit.Transcript(body), options=WITHOUT)
+    assert found == bool(report.findings)
+    noted = "the target raises EndedError on the recorded delivery, where no blank line closes the last event"
+    assert (end in (b"", b"\n")) == (noted in report.coverage[0].notes)

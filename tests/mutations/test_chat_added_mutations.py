@@ -103,6 +103,14 @@ def test_added_reasoning_stays_apart_from_the_text() -> None:
     assert ("hello you", "Let me think 🤔 about it.\n") == (found.content, found.choices[0].reasoning)
 
 
+@pytest.mark.parametrize(("numbers", "known"), [((0,), True), ((1,), True), ((2,), True), ((3,), False), ((4,), False)])
+def test_reasoning_under_a_name_of_few_servers_may_be_passed_over(numbers: tuple[int, ...], known: bool) -> None:
+    edit = chat_added.reasoning_added.apply(TALK, numbers)
+    whole = read(TALK)
+    assert "Let me think 🤔 about it.\n" == edit.expected(whole).choices[0].reasoning if edit.expected else False
+    assert [None] * (not known) == [also(whole).choices[0].reasoning for also in edit.also]
+
+
 def test_text_becomes_a_refusal_and_leaves_no_text_behind() -> None:
     found = read(chat_added.content_as_refusal.apply(TALK).stream)
     assert (None, "hello you") == (found.content, found.choices[0].refusal)

@@ -287,6 +287,10 @@ def test_content_comes_as_parts_and_reasoning_under_other_names() -> None:
     twice = {"reasoning_content": "First", "reasoning": "First"}
     assert twice == deltas(apply("reasoning_names", base, 0, 1))[1]
     assert "First, I think." == result("reasoning_names", base, 0, 1).choices[0].reasoning
+    renamed = [BY_NAME["reasoning_names"].apply(base, (0, how, name)) for how, name in [(0, 0), (0, 1), (1, 1), (0, 2)]]
+    whole = result("reasoning_names", base, 0, 1)
+    passed_over = [[also(whole).choices[0].reasoning for also in edit.also] for edit in renamed]
+    assert [[], [None], [], [None]] == passed_over  # a name of few servers, and nothing beside it
 
 
 def test_a_payload_holds_two_entries_of_one_choice() -> None:

@@ -234,3 +234,10 @@ def test_an_error_may_be_the_first_event() -> None:
         mutated = BY_NAME["error_envelope"].apply(base, (0, follows, 1)).stream
         assert mutated.body().startswith(b'data: {"error"')
         assert count == len(mutated.events)
+
+
+def test_no_error_comes_after_the_end_of_the_answer() -> None:
+    base = stream(delta(content="Hi"), finish(), delta(), DONE)  # servers that send usage with an empty delta
+    for place in range(6):
+        mutated = BY_NAME["error_envelope"].apply(base, (8, 0, place)).stream.body()
+        assert b'"stop"' not in mutated

@@ -1,0 +1,124 @@
+"""Lists of events of a target's own, such as the deltas that a generator yields: what they add up to.
+
+An event is an object, a mapping or a tuple that says of itself what it is: by its class, by a field such as `type`, or
+by its first item. Events of text are joined; those of calls are joined by the call's number or id, or else to the
+call that was named last. All of this is guessed from names: it counts only where it agreed with the stream once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamkit.dialects.text import pair_surrogates
+from streamkit.fuzz.normal import Record
+
+__all__ = ["from_events"]
+
+_TAGS = ("type", "kind", "event")
+_ROLES = (  # the first that a tag holds decides
+    ("reasoning", ("reason", "think", "thought")),
+    ("tool_calls", ("call", "tool", "function", "argument")),
+    ("content", ("text", "content", "token")),
+    ("finish_reason", ("finish", "stop", "end", "done")),
+)
+_NAMES = ("name", "fn", "function_name", "tool_name", "tool")
+_ARGUMENTS = ("arguments", "args", "params", "parameters", "input", "arguments_delta", "partial_json", "delta")
+_IDS = ("id", "call_id", "tool_call_id", "tool_use_id")
+_NUMBERS = ("index", "choice", "choice_index", "number")
+
+
+def from_events(items: list[Any]) -> dict[str, Any] | None:
+    """Return the fields of an answer that a list of events, in normal form, adds up to; None where they are no events.
+
+    Text of which the events name several places is not told: it may be of several choices.
+    """
+    said: dict[str, Any] = {}
+    known = False
+    calls: list[dict[str, Any]] = []
+    places: set[int] = set()
+    for item in items:
+        tag, fields = _event(item)
+        if tag is None:
+            return None
+        role = next((role for role, words in _ROLES if any(word in tag for word in words)), None)
+        known = known or role is not None
+        if role == "tool_calls":
+            if not _join(calls, fields, "argument" in tag):
+                return None
+        elif role is not None:
+            texts = [value for value in fields.values() if isinstance(value, str)]
+            if role == "finish_reason":
+                said[role] = texts[0] if texts else None
+            elif len(texts) == 1:
+                said[role] = said.get(role, "") + texts[0]
+                places |= {fields[name] for name in _NUMBERS if type(fields.get(name)) is int} or {0}
+    if len(places) > 1 or not known:
+        return None
+    said.setdefault("content", "")
+    said = {role: pair_surrogates(text) if isinstance(text, str) else text for role, text in said.items()}
+    return {**said, "tool_calls": [{key: call[key] for key in call if key != "at"} for call in calls]}
+
+
+def _event(item: Any) -> tuple[str | None, dict[Any, Any]]:
+    """Return what an event is, in lower case, and its fields, those of an object in it among them."""
+    if isinstance(item, list):
+        if len(item) < 2 or not isinstance(item[0], str):
+            return None, {}
+        inner = item[1] if len(item) == 2 else None
+        return item[0].lower(), inner if isinstance(inner, dict) else dict(enumerate(item[1:]))
+    if not isinstance(item, dict):
+        return None, {}
+    named = next((key for key in _TAGS if isinstance(item.get(key), str)), None)
+    tag = item[named] if named is not None else item.kind if isinstance(item, Record) else None
+    if tag is None:
+        return None, {}
+    fields = {key: value for key, value in item.items() if key != named}
+    for key, value in item.items():
+        if isinstance(value, dict) and key not in _ARGUMENTS:
+            fields |= value
+    return str(tag).lower(), fields
+
+
+def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) -> bool:
+    """Add an event of a call to the calls; False where it is not clear what it says.
+
+    Args:
+        calls: gets it.
+        fields: of the event.
+        continues: the event says of itself that it brings arguments.
+    """
+    if 0 in fields:  # of a tuple: name and arguments, with the id before them or not, or one of the two
+        values = list(fields.values())
+        if len(values) == 3 and isinstance(values[0], str | None):
+            fields = {"id": values[0], "name": values[1], "arguments": values[2]}
+        elif len(values) == 2 and isinstance(values[0], str):
+            fields = {"name": values[0], "arguments": values[1]}
+        elif len(values) == 1 and isinstance(values[0], str):
+            fields = {"arguments" if continues else "name": values[0]}
+        else:
+            return False
+    name = next((fields[key] for key in _NAMES if isinstance(fields.get(key), str) and fields[key]), None)
+    given = next((fields[key] for key in _IDS if isinstance(fields.get(key), str) and fields[key]), None)
+    at = next((fields[key] for key in _NUMBERS if type(fields.get(key)) is int), None)
+    arguments = next((fields[key] for key in _ARGUMENTS if isinstance(fields.get(key), str | dict)), None)
+    if at is None and given is None and name is None:
+        call = calls[-1] if calls else None
+    else:
+        call = next((one for one in reversed(calls) if _same_call(one, at, given, name)), None)
+    if call is None:
+        if at is None and given is None and name is None:
+            return False
+        call = {"at": at, "name": name or "", "arguments": ""} | ({"id": given} if given is not None else {})
+        calls.append(call)
+    if isinstance(arguments, dict):
+        call["arguments"] = arguments
+    elif arguments is not None and isinstance(call["arguments"], str):
+        call["arguments"] += arguments
+    return True
+
+
+def _same_call(one: dict[str, Any], at: int | None, given: str | None, name: str | None) -> bool:
+    """Whether an event of this number, id and name, as far as it has them, goes on with a call."""
+    if at is not None:
+        return bool(one["at"] == at) and given in (None, one.get("id", given))
+    return given is not None and one.get("id") == given and name in (None, one["name"])

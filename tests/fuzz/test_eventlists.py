@@ -1,0 +1,150 @@
+"""Lists of a target's own events: what they add up to, and what is found in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import streamkit
+from streamkit.fuzz import Options
+from streamkit.fuzz.eventlists import from_events
+from streamkit.fuzz.normal import Record
+
+HELLO = {"content": "hello", "tool_calls": []}
+CALL = {"content": "", "tool_calls": [{"id": "c1", "name": "f", "arguments": '{"a":1}'}]}
+NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]}
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ([["text", "hel"], ["text", "lo"]], HELLO),
+        ([["thinking", "so"], ["text", "hello"], ["stop", "end"]],
+         {**HELLO, "reasoning": "so", "finish_reason": "end"}),
+        ([Record("TextDelta", {"text": "hel"}), Record("TextDelta", {"text": "lo"})], HELLO),
+        ([{"type": "content", "index": 0, "delta": "hel"}, {"type": "content", "index": 0, "delta": "lo"}], HELLO),
+        ([["call", "c1", "f", '{"a":1}']], CALL),
+        ([["tool", "f", '{"a":1}']], NAMELESS),
+        ([["call", "f"], ["arguments", '{"a"'], ["arguments", ":1}"]], NAMELESS),
+        ([{"type": "tool", "call": {"id": "c1", "name": "f"}}, {"type": "tool_delta", "id": "c1", "args": '{"a":1}'}],
+         CALL),
+        ([Record("CallStart", {"index": 0, "id": "c1", "name": "f"}),
+          Record("CallStart", {"index": 1, "id": "c2", "name": "g"}),
+          Record("CallDelta", {"index": 0, "arguments": '{"a":1}'})],
+         {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "g", "arguments": ""}]}),
+        ([Record("Start", {"type": "call", "index": 0, "id": "c1", "name": "f"}),
+          Record("Start", {"type": "call", "index": 1, "id": "c2", "name": ""}),
+          Record("Delta", {"type": "call", "index": 0, "arguments": '{"a":1}'})],
+         {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "", "arguments": ""}]}),
+        ([Record("Start", {"type": "call", "index": 0, "id": "c1", "name": "f"}),
+          Record("Delta", {"type": "call", "index": 0, "arguments": '{"a":1}'}),
+          Record("Start", {"type": "call", "index": 0, "id": "c2", "name": "g"}),
+          Record("Delta", {"type": "call", "index": 0, "arguments": "{}"})],
+         {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "g", "arguments": "{}"}]}),
+        ([["finish", "stop"]], {"content": "", "tool_calls": [], "finish_reason": "stop"}),
+        ([["usage", 3]], None),  # nothing is known
+        ([["text", "hello"], "bare"], None),
+        ([["arguments", "{}"]], None),  # of no call
+        ([{"type": "text", "index": 0, "text": "hello"}, {"type": "text", "index": 1, "text": "hello"}], None),
+    ],
+)  # fmt: skip
+def test_events_add_up_to_an_answer(items: list[Any], told: dict[str, Any] | None) -> None:
+    assert told == from_events(items)
+
+
+@dataclass
+class Text:
+    text: str
+
+
+@dataclass
+class Call:
+    id: str | None
+    name: str
+    arguments: str
+
+
+@dataclass
+class Finish:
+    reason: str
+
+
+Events = Iterator[Text | Call | Finish]
+
+
+def deltas(chunks: Iterable[bytes], *, by_index: bool, thoughts_as_text: bool = False) -> Events:
+    calls: dict[Any, Call] = {}
+    reason = None
+    for line in b"".join(chunks).split(b"\n"):
+        if not line.strip().startswith(b"data: {"):
+            continue
+        for choice in json.loads(line.strip()[6:])["choices"]:
+            delta = choice["delta"]
+            if thoughts_as_text and delta.get("reasoning_content"):
+                yield Text(delta["reasoning_content"])
+            if delta.get("content"):
+                yield Text(delta["content"])
+            for part in delta.get("tool_calls") or []:
+                key = part["index"] if by_index or not part.get("id") else part["id"]
+                call = calls.setdefault(key, Call(part.get("id"), part["function"].get("name") or "", ""))
+                if not by_index:
+                    calls[part["index"]] = call
+                call.arguments += part["function"].get("arguments") or ""
+            reason = reason or choice["finish_reason"]
+    yield from {id(call): call for call in calls.values()}.values()
+    if reason is None:
+        raise EOFError("it has no end")
+    yield Finish(reason)
+
+
+def right(chunks: Iterable[bytes]) -> Events:
+    yield from deltas(chunks, by_index=False)
+
+
+def joins_calls(chunks: Iterable[bytes]) -> Events:
+    yield from deltas(chunks, by_index=True)
+
+
+def thinks_aloud(chunks: Iterable[bytes]) -> Events:
+    yield from deltas(chunks, by_index=False, thoughts_as_text=True)
+
+
+def as_tuples(target: Callable[[Iterable[bytes]], Events]) -> Callable[[Iterable[bytes]], Iterator[tuple[Any, ...]]]:
+    def tuples(chunks: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
+        for event in target(chunks):
+            yield (type(event).__name__, *vars(event).values())
+
+    return tuples
+
+
+@pytest.mark.parametrize("form", [lambda target: target, as_tuples])
+@pytest.mark.parametrize(
+    ("target", "mutation", "found"),
+    [
+        (right, "second_call", False), (joins_calls, "second_call", True),
+        (right, "reasoning_added", False), (thinks_aloud, "reasoning_added", True),
+    ],
+)  # fmt: skip
+def test_what_is_lost_or_joined_is_seen_in_any_form(form: Any, target: Any, mutation: str, found: bool) -> None:
+    options = Options(max_examples=0, max_single_cuts=1, dialects=True, only=(mutation,), combine=False, max_variants=1)
+    report = streamkit.fuzz.fuzz(form(target), "openai_chat/synthetic_text_then_calls", options=options)
+    assert [f"{mutation} silently changes the result"] * found == [one.headline for one in report.findings]
+    assert mutation in report.coverage[0].mutations
+
+
+def silent(chunks: Iterable[bytes]) -> Events:
+    """Gives up at what it does not know, without a word."""
+    body = b"".join(chunks)
+    if b"keep" in body and b"data: :" in body:
+        return
+    yield from right([body])
+
+
+def test_a_list_that_holds_nothing_any_more_is_seen() -> None:
+    options = Options(max_examples=0, max_single_cuts=1, dialects=True, only=("comment_as_data",), combine=False)
+    report = streamkit.fuzz.fuzz(silent, "openai_chat/synthetic_text_then_calls", options=options)
+    assert ["comment_as_data silently changes the result"] == [one.headline for one in report.findings]
