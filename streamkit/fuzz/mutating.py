@@ -126,8 +126,13 @@ class Mutator:
         self.hung = outcome.hung
         self.hangs += outcome.hung
         expected, also = sensible(edits), other_sensible(edits)
+        refused = any(edit.refusable for edit in edits) and is_typed(outcome)
         try:
-            verdict = self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+            verdict = (
+                None
+                if refused
+                else self.judge.wrong(outcome, body, kind_of(steps), expected, self.options.returns, also)
+            )
         except Inapplicable:  # each knows what to expect, and of all together nobody does
             self.delivering = None
             return None

@@ -204,7 +204,7 @@ def _done(stream: Stream) -> int:
     Class.PRESERVING,
     Layer.FRAMING,
     "sends more after `[DONE]`",
-    right="ignores what follows `[DONE]`",
+    right="ignores what follows `[DONE]`; of what is no second one, it may give a typed error",
     sources=["OpenAI API reference, Chat Completions streaming: terminated by data: [DONE]"],
     shows=True,
 )
@@ -216,16 +216,17 @@ def junk_after_done(stream: Stream, choose: Choose) -> Edit:
     kind = choose(4)
     if kind == 0:
         earlier = [one for one, _ in stream.payloads if one < number]
-        again = earlier[-1 - choose(len(earlier))]
-        event, said = stream.events[again], f"event {again} again after [DONE]"
+        place = earlier[-1 - choose(len(earlier))]
+        event, said = stream.events[place], f"event {place} again after [DONE]"
     elif kind == 1:
         event, said = Event("JUNK"), "data that are no JSON after [DONE]"
     elif kind == 2:
         event, said = Event("[DONE]"), "[DONE] twice"
     else:
         cut = replace(stream, tail=b'data: {"choices":[{"index":0,"delta":{"content":"JU' + stream.tail)
-        return Edit(cut, "an unfinished event after [DONE]", (number,), ())
-    return Edit(stream.inserted(number + 1, event), said, (number,), (number + 1,))
+        return Edit(cut, "an unfinished event after [DONE]", (number,), (), refusable=True)
+    again = kind == 2  # as gateways do; nobody has cause to send the rest
+    return Edit(stream.inserted(number + 1, event), said, (number,), (number + 1,), refusable=not again)
 
 
 @mutation(

@@ -112,6 +112,7 @@ class Edit:
         before, after: numbers of the events concerned, in the stream before and after it.
         expected: makes the sensible result out of the original's, where it is another; None where it is the same.
         also: make further results that are as sensible, where what the server meant cannot be known.
+        refusable: of the preserving class: a typed error is right as well, for no server has cause to do this.
     """
 
     stream: Stream
@@ -120,6 +121,7 @@ class Edit:
     after: tuple[int, ...] = ()
     expected: Callable[[Any], Any] | None = None
     also: tuple[Callable[[Any], Any], ...] = ()
+    refusable: bool = False
 
 
 @dataclass(frozen=True)

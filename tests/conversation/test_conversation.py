@@ -416,7 +416,7 @@ def test_a_model_that_calls_for_ever_is_stopped_before_its_last_calls(is_async: 
         (ResponseHead(), b"data: {oops}\n\n", PayloadError),
         (ResponseHead(), b'data: {"type":"response.created","response":{}}\n\n', RetriesExhaustedError),
         (ResponseHead(), b"", RetriesExhaustedError),
-        (ResponseHead(200, "OK", (("content-type", "text/html"),)), b"<html>busy</html>", RetriesExhaustedError),
+        (ResponseHead(200, "OK", (("content-type", "text/html"),)), b"<html>busy</html>", PayloadError),
         (ResponseHead(404), b'{"error":{"message":"no such model"}}', openai.NotFoundError),
         (ResponseHead(401), b'{"error":{"message":"no such key"}}', openai.AuthenticationError),
     ],

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from targets import chat_right
 
 from streamkit.fuzz import Options, fuzz
@@ -56,3 +57,32 @@ def test_several_mutations_at_once_are_applied_unless_that_is_declined() -> None
 
     assert {"pairs of mutations", "mixes"} == phases(combine=True) - phases(combine=False)
     assert set() == phases(combine=False) - phases(combine=True)
+
+
+class AfterTheEndError(Exception):
+    pass
+
+
+def strict_after_done(chunks: Iterable[bytes]) -> dict[str, Any]:
+    """Refuse what follows [DONE], but for another."""
+    body = b"".join(chunks)
+    rest = body.partition(b"data: [DONE]\n\n")[2].replace(b"data: [DONE]\n\n", b"")
+    if rest.strip():
+        raise AfterTheEndError(repr(rest))
+    return chat_right.buffering([body])
+
+
+def refuses_a_second_done(chunks: Iterable[bytes]) -> dict[str, Any]:
+    body = b"".join(chunks)
+    if body.count(b"data: [DONE]\n") > 1:
+        raise AfterTheEndError("[DONE]")
+    return chat_right.buffering([body])
+
+
+@pytest.mark.parametrize(("target", "found"), [(strict_after_done, []), (refuses_a_second_done, ["junk_after_done"])])
+def test_what_no_server_sends_after_done_may_be_refused_and_a_second_done_may_not(
+    target: Any, found: list[str]
+) -> None:
+    only = options("junk_after_done")
+    report = fuzz(target, BOSTON, options=only)
+    assert found == [finding.case.steps[0].mutation.name for finding in report.findings]
