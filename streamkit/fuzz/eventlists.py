@@ -7,6 +7,8 @@ call that was named last. All of this is guessed from names: it counts only wher
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any
 
 from streamkit.dialects.text import pair_surrogates
@@ -15,12 +17,13 @@ from streamkit.fuzz.normal import Record
 __all__ = ["from_events"]
 
 _TAGS = ("type", "kind", "event")
-_ROLES = (  # the first that a tag holds decides
-    ("reasoning", ("reason", "think", "thought")),
-    ("tool_calls", ("call", "tool", "function", "argument")),
-    ("content", ("text", "content", "token")),
-    ("finish_reason", ("finish", "stop", "end", "done")),
+_ROLES = (  # the first that a word of a tag matches decides; "tokens" are counted, and "append" is no end
+    ("reasoning", re.compile("reason.*|think.*|thought.*")),
+    ("tool_calls", re.compile("(tool|func|function)?calls?(start|delta|end)?|(tool|function|arg|argument).*")),
+    ("content", re.compile("(text|content|token)(delta|chunk|piece|part)?|contents|texts")),
+    ("finish_reason", re.compile("finish.*|stop.*|end|ended|done")),
 )
+_WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NAMES = ("name", "fn", "function_name", "tool_name", "tool")
 _ARGUMENTS = ("arguments", "args", "params", "parameters", "input", "arguments_delta", "partial_json", "delta")
 _IDS = ("id", "call_id", "tool_call_id", "tool_use_id")
@@ -30,42 +33,71 @@ _NUMBERS = ("index", "choice", "choice_index", "number")
 def from_events(items: list[Any]) -> dict[str, Any] | None:
     """Return the fields of an answer that a list of events, in normal form, adds up to; None where they are no events.
 
-    Text of which the events name several places is not told: it may be of several choices.
+    Text of which the events name several places is not told: it may be of several choices; nor is text that stands
+    next to another one. Under `joined` stands what was joined out of several events, `texts`, `arguments` or the
+    `calls` of one name that have neither number nor id, and under `unsure` what of it may be meant otherwise: texts
+    that each begin with the one before may be what came so far, and two calls of one name may be one.
     """
     said: dict[str, Any] = {}
     known = False
     calls: list[dict[str, Any]] = []
+    pieces: dict[str, list[str]] = {}
     places: set[int] = set()
+    endings: list[str | None] = []
+    unread: set[str] = set()
     for item in items:
-        tag, fields = _event(item)
-        if tag is None:
+        words, fields = _event(item)
+        if words is None:
             return None
-        role = next((role for role, words in _ROLES if any(word in tag for word in words)), None)
+        role = next((role for role, word in _ROLES if any(map(word.fullmatch, words))), None)
         known = known or role is not None
         if role == "tool_calls":
-            if not _join(calls, fields, "argument" in tag):
+            if not _join(calls, fields, any(word.startswith("arg") for word in words)):
                 return None
         elif role is not None:
-            texts = [value for value in fields.values() if isinstance(value, str)]
+            texts = [value for name, value in fields.items() if isinstance(value, str) and name not in _IDS]
             if role == "finish_reason":
-                said[role] = texts[0] if texts else None
+                endings.append(texts[0] if texts else None)
             elif len(texts) == 1:
-                said[role] = said.get(role, "") + texts[0]
-                places |= {fields[name] for name in _NUMBERS if type(fields.get(name)) is int} or {0}
+                pieces.setdefault(role, []).append(texts[0])
+                places |= {
+                    fields[name] for name in fields if type(fields[name]) is int and name in (*_NUMBERS, *range(4))
+                } or {0}
+            elif texts:
+                unread.add(role)
     if len(places) > 1 or not known:
         return None
-    said.setdefault("content", "")
-    said = {role: pair_surrogates(text) if isinstance(text, str) else text for role, text in said.items()}
-    return {**said, "tool_calls": [{key: call[key] for key in call if key != "at"} for call in calls]}
+    said = {"content": ""} | {role: pair_surrogates("".join(texts)) for role, texts in pieces.items()}
+    said = {role: text for role, text in said.items() if role not in unread}
+    if len(set(endings)) == 1:  # of several, each may be of another choice
+        said["finish_reason"] = endings[0]
+    said["tool_calls"] = [{key: call[key] for key in call if key not in ("at", "pieces", "again")} for call in calls]
+    given = [call["pieces"] for call in calls]
+    notes = {
+        "joined": {"texts": any(len(texts) > 1 for texts in pieces.values()), "arguments": any(map(_several, given)),
+                   "calls": any(call["again"] for call in calls)},
+        "unsure": {"texts": any(map(_grows, pieces.values())), "arguments": any(map(_grows, given)),
+                   "calls": any(call["again"] for call in calls)},
+    }  # fmt: skip
+    return said | {note: found for note, of in notes.items() if (found := {name for name in of if of[name]})}
 
 
-def _event(item: Any) -> tuple[str | None, dict[Any, Any]]:
-    """Return what an event is, in lower case, and its fields, those of an object in it among them."""
+def _several(pieces: list[str]) -> bool:
+    return len(pieces) > 1
+
+
+def _grows(pieces: list[str]) -> bool:
+    """Whether each text begins with the one before, and there is more in one of them."""
+    return all(two.startswith(one) for one, two in pairwise(pieces)) and len({*pieces} - {""}) > 1
+
+
+def _event(item: Any) -> tuple[list[str] | None, dict[Any, Any]]:
+    """Return what an event is, the words of it in lower case, and its fields, those of an object in it among them."""
     if isinstance(item, list):
         if len(item) < 2 or not isinstance(item[0], str):
             return None, {}
         inner = item[1] if len(item) == 2 else None
-        return item[0].lower(), inner if isinstance(inner, dict) else dict(enumerate(item[1:]))
+        return _words(item[0]), inner if isinstance(inner, dict) else dict(enumerate(item[1:]))
     if not isinstance(item, dict):
         return None, {}
     named = next((key for key in _TAGS if isinstance(item.get(key), str)), None)
@@ -76,7 +108,11 @@ def _event(item: Any) -> tuple[str | None, dict[Any, Any]]:
     for key, value in item.items():
         if isinstance(value, dict) and key not in _ARGUMENTS:
             fields |= value
-    return str(tag).lower(), fields
+    return _words(str(tag)), fields
+
+
+def _words(tag: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(tag)]
 
 
 def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) -> bool:
@@ -108,12 +144,15 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
     if call is None:
         if at is None and given is None and name is None:
             return False
-        call = {"at": at, "name": name or "", "arguments": ""} | ({"id": given} if given is not None else {})
+        again = at is None and given is None and any(one["name"] == name for one in calls)
+        call = {"at": at, "name": name or "", "arguments": "", "pieces": [], "again": again}
+        call |= {"id": given} if given is not None else {}
         calls.append(call)
     if isinstance(arguments, dict):
         call["arguments"] = arguments
     elif arguments is not None and isinstance(call["arguments"], str):
         call["arguments"] += arguments
+        call["pieces"] += [arguments] if arguments else []
     return True
 
 

@@ -37,6 +37,11 @@ __all__ = ["Reference", "Verdict", "blind_spots", "reference_of"]
 
 _DONE = "[DONE]"
 _CALL_IDS = "the ids of calls"
+#: What may be joined out of several events, and the fields that it makes.
+_JOINED = {
+    "texts": frozenset({"content", "reasoning"}), "arguments": frozenset({"tool_calls"}),
+    "calls": frozenset({"tool_calls"}),
+}  # fmt: skip
 # In lower case, the finish reasons of an answer that the model brought to its end, of all dialects.
 _FINISHED = {
     "stop", "tool_calls", "tool_call", "function_call", "tool_use", "end_turn", "stop_sequence", "eos", "eos_token",
@@ -98,6 +103,9 @@ class Reference:
         if found is None:
             return None
         doubtful = found.weak - self.trusted
+        for name, fields in _JOINED.items():
+            if name in found.unsure and f"joined {name}" not in self.trusted:
+                doubtful |= fields
         choices = [{name: one[name] for name in one if name not in doubtful} for one in found.choices]
         if "ids" in doubtful:
             choices = [_without_ids(choice) for choice in choices]
@@ -125,8 +133,11 @@ class Reference:
                 set(), found.bare, {key: one for key, one in found.top.items() if key == name},
             )  # fmt: skip
             said = any(only.choices) or any(only.top.values())
+            if found.events:  # an event that is not read says nothing, and agrees with an answer that says nothing
+                said = any(value for choice in only.choices for value in choice.values())
             if said and trusting.compare(only).same:
                 agreeing.add(name)
+        agreeing |= {f"joined {name}" for name in found.joined if agreeing & _JOINED[name]}
         calls = [call for choice in found.choices for call in choice.get("tool_calls") or []]
         named = [call.id for choice in self.completion.choices for call in choice.tool_calls]
         if calls and all(named) and [call.get("id") for call in calls] == named:

@@ -48,6 +48,8 @@ class Told:
         bare: the result is one message, and says nothing of further choices.
         top: what it says of the whole answer: `usage`, `id`, `model`.
         events: it is a list of events of the target's own, which may say more than is read in them.
+        joined: of such, what was joined out of several events.
+        unsure: what of that may be meant otherwise; see `from_events`.
     """
 
     choices: list[dict[str, Any]]
@@ -55,6 +57,8 @@ class Told:
     bare: bool = False
     top: dict[str, Any] = field(default_factory=dict)
     events: bool = False
+    joined: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
 
 
 def read(value: Any, completion: Completion | None, dialect: str | None) -> Told | None:
@@ -239,7 +243,10 @@ def _of_list(value: list[Any], dialect: str | None) -> Told | None:
         return None if calls is None else Told([{"tool_calls": calls}], {"tool_calls"}, bare=True)
     told = _of_tuple(value)
     said = from_events(value) if told is None else None
-    return told if said is None else Told([said], {*said, "ids"}, bare=True, events=True)
+    if said is None:
+        return told
+    joined, unsure = frozenset(said.pop("joined", ())), frozenset(said.pop("unsure", ()))
+    return Told([said], {*said, "ids"}, bare=True, events=True, joined=joined, unsure=unsure)
 
 
 def _of_tuple(value: list[Any]) -> Told | None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import streamkit
+from streamkit.completion import Choice, Completion
 from streamkit.fuzz import Options
 from streamkit.fuzz.eventlists import from_events
 from streamkit.fuzz.normal import Record
+from streamkit.fuzz.oracles import Reference
 
 HELLO = {"content": "hello", "tool_calls": []}
 CALL = {"content": "", "tool_calls": [{"id": "c1", "name": "f", "arguments": '{"a":1}'}]}
@@ -53,7 +55,58 @@ NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]
     ],
 )  # fmt: skip
 def test_events_add_up_to_an_answer(items: list[Any], told: dict[str, Any] | None) -> None:
-    assert told == from_events(items)
+    found = from_events(items)
+    assert told == (found and {name: found[name] for name in found if name not in ("joined", "unsure")})
+
+
+@pytest.mark.parametrize(
+    ("items", "joined", "unsure"),
+    [
+        ([["text", "hello"]], None, None),
+        ([["text", "hel"], ["text", "lo"]], {"texts"}, None),
+        ([["text", "hel"], ["text", "hello"]], {"texts"}, {"texts"}),
+        ([["text", "ha"], ["text", "ha"]], {"texts"}, None),
+        ([["call", "c1", "f", "{"], ["call", "c1", "f", "{}"]], {"arguments"}, {"arguments"}),
+        ([["call", "f", "{"], ["call", "f", "}"]], {"calls"}, {"calls"}),
+    ],
+)
+def test_what_so_far_and_what_is_next_look_alike_and_two_calls_and_one(
+    items: list[Any], joined: set[str] | None, unsure: set[str] | None
+) -> None:
+    found = from_events(items) or {}
+    assert (joined, unsure) == (found.get("joined"), found.get("unsure"))
+
+
+@pytest.mark.parametrize(
+    "tag", ["append", "send", "texture", "context", "recall", "callback", "tokens", "pretend", "usage"]
+)
+def test_a_word_within_a_word_says_nothing_of_an_event(tag: str) -> None:
+    assert HELLO == from_events([["text", "hello"], [tag, "12"]])
+
+
+@pytest.mark.parametrize(
+    ("tag", "field"),
+    [("TextDelta", "content"), ("text_delta", "content"), ("tokenPiece", "content"), ("on-text", "content"),
+     ("contentdelta", "content"), ("ThinkingDelta", "reasoning"), ("message.done", "finish_reason")],
+)  # fmt: skip
+def test_a_tag_is_read_by_its_words(tag: str, field: str) -> None:
+    assert "hello" == (from_events([[tag, "hello"]]) or {})[field]
+
+
+@pytest.mark.parametrize(
+    ("items", "field"),
+    [
+        ([{"type": "text", "delta": "lo", "snapshot": "hello"}], "content"),
+        ([{"type": "text", "text": "hello"}, *({"type": "end", "choice": n, "why": why} for n, why in enumerate("ab"))],
+         "finish_reason"),
+    ],
+)  # fmt: skip
+def test_what_may_be_one_or_another_is_not_told(items: list[Any], field: str) -> None:
+    assert field not in (from_events(items) or {field: "told"})
+
+
+def test_text_of_several_places_in_tuples_is_not_told() -> None:
+    assert None is from_events([["text", 0, "hello"], ["text", 1, "hello"]])
 
 
 @dataclass
@@ -148,3 +201,48 @@ def test_a_list_that_holds_nothing_any_more_is_seen() -> None:
     options = Options(max_examples=0, max_single_cuts=1, dialects=True, only=("comment_as_data",), combine=False)
     report = streamkit.fuzz.fuzz(silent, "openai_chat/synthetic_text_then_calls", options=options)
     assert ["comment_as_data silently changes the result"] == [one.headline for one in report.findings]
+
+
+# -- what is right, and looks like what it is not
+
+
+def so_far(chunks: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
+    """Tell with each delta all the text so far."""
+    text = ""
+    for event in right(chunks):
+        if isinstance(event, Text):
+            text += event.text
+            yield "text", text
+        elif isinstance(event, Finish):
+            yield "finish", event.reason
+
+
+def counted(chunks: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """Tell usage as a text, where there is any."""
+    for line in (body := b"".join(chunks)).split(b"\n"):
+        if line.startswith(b"data: {") and (usage := json.loads(line[6:]).get("usage")):
+            yield "tokens", str(usage)
+    for event in right([body]):
+        if isinstance(event, Text):
+            yield "text", event.text
+
+
+@pytest.mark.parametrize(
+    ("target", "transcript", "mutation"),
+    [
+        (so_far, "recorded/llama_server/two_choices", "repeated_text"),
+        (counted, "openai_chat/synthetic_multibyte_text", "usage_added"),
+    ],
+)
+def test_what_an_event_may_not_mean_is_not_held_against_it(target: Any, transcript: str, mutation: str) -> None:
+    (found,) = (one for one in streamkit.library() if one.name == transcript)
+    options = Options(max_examples=0, max_single_cuts=1, dialects=True, only=(mutation,), combine=False)
+    report = streamkit.fuzz.fuzz(target, found, options=options)
+    assert [] == [one.headline for one in report.findings]
+    assert mutation in report.coverage[0].mutations
+
+
+def test_events_in_which_nothing_is_read_do_not_agree_with_an_answer_that_says_nothing() -> None:
+    silent_answer = Completion(choices=(Choice(0, content=None, finish_reason="stop"),))
+    learned = Reference(silent_answer, "", (), "openai_chat").learned([["append", ""], ["finish", "stop"]])
+    assert {"finish_reason"} == learned.trusted
