@@ -1,41 +1,108 @@
 """Pieces: whether two lists of small results, such as the deltas that a generator yields, add up to the same.
 
-Nothing is known of what the items mean. Of all items of one class, the text field that varies most is taken for the
-piece. A text field that every item has, and all that is no text, tell what it is a piece of: a kind, the index of a
-call. The pieces of each are joined in their order; a text that only some items have, such as the name that comes once,
-is there or not. What is empty counts for nothing.
+Nothing is known of what the items mean. An object in an item counts as fields of the item. Of all items of one class,
+the text field that varies most is taken for the piece; an id or a tag is none. A text field that every item has, and
+all that is no text, tell what it is a piece of: a kind, the index of a call. The pieces of each are joined in their
+order; a text that only some items have, such as the name that comes once, is there or not. What is empty counts for
+nothing, nor does None as an item.
+
+A text that each time begins with what it was before holds all that came so far: of it the last counts.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from streamkit.fuzz.normal import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["same_pieces"]
 
 _Item = tuple[str, dict[Any, Any]]
+#: Fields that say what an item is, or of what.
+_TAGS = ("type", "kind", "event", "role")
+_IDS = ("id", "call_id", "tool_call_id", "tool_use_id", "toolCallId", "item_id")
 
 
 def same_pieces(one: list[Any], other: list[Any]) -> bool:
-    """Whether two lists, in normal form, add up to the same; False where an item is neither an object nor a list."""
-    left, right = [_fields(item) for item in one], [_fields(item) for item in other]
-    if None in left or None in right:
+    """Whether two lists, in normal form, add up to the same; False where an item is no object, list, text or None.
+
+    Texts alone are not looked at: they may be names as well.
+    """
+    left, right = ([_fields(item) for item in items if item is not None] for items in (one, other))
+    if None in left or None in right or not any(isinstance(item, list | dict) for item in (*one, *other)):
         return False
-    items = [item for item in (*left, *right) if item is not None]
-    texts = _texts(items)
-    return _joined(left, texts) == _joined(right, texts)
+    lists = [[item for item in items if item is not None] for items in (left, right)]
+    growing = _growing(lists)
+    for kind, name in growing:
+        for items in lists:
+            for of, fields in items:
+                if of == kind:
+                    fields.pop(name, None)
+    texts = _texts([*lists[0], *lists[1]], {kind for kind, _ in growing})
+    return _joined(lists[0], texts) == _joined(lists[1], texts)
 
 
 def _fields(item: Any) -> _Item | None:
-    if isinstance(item, dict):
-        return (item.kind if isinstance(item, Record) else ",".join(sorted(map(str, item)))), item
-    return (f"{len(item)} items", dict(enumerate(item))) if isinstance(item, list) else None
+    if isinstance(item, str):
+        return "a text", {"": item}
+    if not isinstance(item, list | dict):
+        return None
+    fields = dict(_leaves(item))
+    if isinstance(item, list):
+        return ",".join([f"{len(item)} items", *sorted(str(name) for name in fields if isinstance(name, str))]), fields
+    inner = sorted(str(name) for name in fields if name not in item or not isinstance(item, Record))
+    return ",".join([item.kind if isinstance(item, Record) else "", *inner]), fields
 
 
-def _texts(items: list[_Item]) -> dict[str, tuple[Any, set[Any]]]:
-    """Return, for each class of items, the text field that varies most, and those that only some items have."""
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[Any, Any]]:
+    """Yield the fields of an item, those of what stands in it under their path."""
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, list | dict) and item:
+            yield from _leaves(item, f"{path}{name}.")
+        else:
+            yield f"{path}{name}" if path else name, item
+
+
+def _last(name: Any) -> str:
+    return str(name).rpartition(".")[2]
+
+
+def _growing(lists: list[list[_Item]]) -> list[tuple[str, Any]]:
+    """Return the class and name of each text field that holds all that came so far, and ends the same in both lists."""
+    found = []
+    for kind, name in {(kind, name): None for items in lists for kind, fields in items for name in fields}:
+        if _last(name) in _IDS or _last(name) in _TAGS:
+            continue
+        ends: list[dict[str, str]] = []
+        grown, more = True, False
+        for items in lists:
+            series: dict[str, list[Any]] = defaultdict(list)
+            for of, fields in items:
+                if of == kind and fields.get(name):
+                    place = {key: one for key, one in fields.items() if not isinstance(one, str) or _last(key) in _IDS}
+                    series[repr(place)].append(fields[name])
+            every = [value for values in series.values() for value in values]
+            grown = grown and all(isinstance(value, str) for value in every)
+            grown = grown and all(two.startswith(a) for values in series.values() for a, two in pairwise(values))
+            more = more or any(values[0] != values[-1] for values in series.values())
+            ends.append({place: values[-1] for place, values in series.items()})
+        if grown and more and ends[0] == ends[1]:
+            found.append((kind, name))
+    return found
+
+
+def _texts(items: list[_Item], whole: set[str]) -> dict[str, tuple[Any, set[Any]]]:
+    """Return, for each class of items, the text field that varies most, and those that only some items have.
+
+    Args:
+        items: of both lists.
+        whole: the classes that hold all that came so far: in those a text that never varies is no piece.
+    """
     values: dict[str, dict[Any, set[str]]] = defaultdict(lambda: defaultdict(set))
     for kind, fields in items:
         for name, value in fields.items():
@@ -43,23 +110,25 @@ def _texts(items: list[_Item]) -> dict[str, tuple[Any, set[Any]]]:
                 values[kind][name].add(value)
     found = {}
     for kind, texts in values.items():
-        piece = max(texts, key=lambda name: len(texts[name]))
+        possible = [
+            name for name in texts
+            if _last(name) not in (*_IDS, *_TAGS) and (kind not in whole or len(texts[name]) > 1)
+        ]  # fmt: skip
+        piece = max(possible, key=lambda name: len(texts[name]), default=None)
         some = {name for name in texts if any(one == kind and not fields.get(name) for one, fields in items)}
         found[kind] = piece, some - {piece}
     return found
 
 
-def _joined(items: list[_Item | None], texts: dict[str, tuple[Any, set[Any]]]) -> dict[Any, Any]:
+def _joined(items: list[_Item], texts: dict[str, tuple[Any, set[Any]]]) -> dict[Any, Any]:
     joined: dict[tuple[str, str], str] = defaultdict(str)
     there: dict[tuple[str, str], set[str]] = defaultdict(set)
     for item in items:
-        if item is None:
-            continue
         kind, fields = item
         piece, some = texts.get(kind, (None, set()))
         key = kind, repr({name: value for name, value in fields.items() if name != piece and name not in some})
         if isinstance(fields.get(piece), str):
             joined[key] += fields[piece]
         there[key] |= {f"{name}: {fields[name]}" for name in some if fields.get(name)}
-    keys = [key for key in there if key[0] not in texts or joined.get(key) or there[key]]
+    keys = [key for key in there if texts.get(key[0], (None,))[0] is None or joined.get(key) or there[key]]
     return {key: (joined.get(key, ""), there[key]) for key in keys}

@@ -207,14 +207,13 @@ def test_a_list_that_holds_nothing_any_more_is_seen() -> None:
 
 
 def so_far(chunks: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
-    """Tell with each delta all the text so far."""
+    """Tell with each delta all the text so far, of the first choice."""
     text = ""
-    for event in right(chunks):
-        if isinstance(event, Text):
-            text += event.text
-            yield "text", text
-        elif isinstance(event, Finish):
-            yield "finish", event.reason
+    for line in b"".join(chunks).split(b"\n"):
+        for choice in json.loads(line[6:])["choices"] if line.startswith(b"data: {") else []:
+            if choice["index"] == 0 and choice["delta"].get("content"):
+                text += choice["delta"]["content"]
+                yield "text", text
 
 
 def counted(chunks: Iterable[bytes]) -> Iterator[tuple[str, str]]:

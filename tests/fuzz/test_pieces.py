@@ -38,6 +38,20 @@ class Counted(NamedTuple):
         ([{"type": "text", "value": "a"}, {"type": "text", "value": "b"}], [{"type": "text", "value": "ab"}]),
         ([("text", "a"), ("text", "b"), ("end", "stop")], [("text", "ab"), ("end", "stop")]),
         ([Text("a"), Counted(3)], [Text("a"), Counted(3)]),
+        ([None, Text("a"), None, Text("b")], [Text("ab"), None]),
+        (["a", "b", Counted(3)], ["ab", Counted(3)]),
+        ([{"delta": {"type": "text", "text": one}} for one in "ab"], [{"delta": {"type": "text", "text": "ab"}}]),
+        ([{"parts": [{"text": one}]} for one in "ab"], [{"parts": [{"text": "ab"}]}]),
+        ([("text", "a"), ("text", "ab")], [("text", "ab")]),
+        ([{"delta": "a", "so_far": "a"}, {"delta": "b", "so_far": "ab"}], [{"delta": "ab", "so_far": "ab"}]),
+        (
+            [{"id": "c1", "args": "{"}, {"id": "c2", "args": "["}, {"id": "c1", "args": "{}"}],
+            [{"id": "c1", "args": "{}"}, {"id": "c2", "args": "["}],
+        ),
+        (
+            [{"type": "start", "id": "c1", "fn": "f"}, {"type": "start", "id": "c2", "fn": "f"}],
+            [{"type": "start", "id": "c2", "fn": "f"}, {"type": "start", "id": "c1", "fn": "f"}],
+        ),
     ],
 )
 def test_the_same_in_other_pieces(one: Any, other: Any) -> None:
@@ -56,6 +70,13 @@ def test_the_same_in_other_pieces(one: Any, other: Any) -> None:
         ([Text("a"), Counted(3)], [Text("a"), Counted(4)]),
         ([Text("a")], [3]),
         (["a"], ["b"]),
+        (["a", "b"], ["ab"]),
+        ([("text", "ab"), ("text", "ab")], [("text", "ab")]),
+        ([("text", "a"), ("text", "ab")], [("text", "a")]),
+        ([{"id": "c1", "args": "{"}, {"id": "c1", "args": "{}"}], [{"id": "c2", "args": "{}"}]),
+        ([{"type": "end", "id": "c1"}, {"type": "end", "id": "c2"}], [{"type": "end", "id": "c1"}]),
+        ([{"delta": {"text": "ab"}}], [{"delta": {"thought": "ab"}}]),
+        ([{"delta": {"text": "ab"}}], [{"delta": {"text": "b"}}]),
     ],
 )
 def test_what_adds_up_to_something_else(one: Any, other: Any) -> None:
