@@ -19,7 +19,7 @@ from streamkit.fuzz.incomplete import begins, first_choice_alone, says_executabl
 from streamkit.fuzz.invariants import broken_invariant
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.outcome import Outcome
-from streamkit.fuzz.pieces import same_pieces
+from streamkit.fuzz.pieces import joined_texts, same_pieces
 from streamkit.fuzz.reading import expected_of
 from streamkit.fuzz.slips import PYTHON_SLIPS
 from streamkit.mutations.registry import Class
@@ -138,13 +138,15 @@ class Judge:
     def _adds_up(self, outcome: Outcome, returns: str) -> bool:
         """Whether a result means the same though it is not equal.
 
-        A field that is null is one that is absent; and a list of payloads, events or pieces of text may have other
-        items that add up to the same.
+        A field that is null is one that is absent; and a list of payloads, events or pieces of text, as a result or in
+        it, may have other items that add up to the same.
         """
         if not (outcome.returned and self.baseline.returned):
             return False
         if _without_nulls(outcome.value) == _without_nulls(self.baseline.value):
             return True
+        if returns == "message" and isinstance(outcome.value, dict) and isinstance(self.baseline.value, dict):
+            return bool(joined_texts(outcome.value) == joined_texts(self.baseline.value))
         if returns == "events" or not (isinstance(outcome.value, list) and isinstance(self.baseline.value, list)):
             return False
         mine = self.reference.told(outcome.value) if self.reference is not None else None
@@ -194,7 +196,7 @@ class Judge:
         found = sensible.told(outcome.value)
         if found is None:
             lost = expected is None and not isinstance(outcome.value, list)
-            if lost and _unordered(outcome.value) != _unordered(self.baseline.value):
+            if lost and _unordered(joined_texts(outcome.value)) != _unordered(joined_texts(self.baseline.value)):
                 return Wrong("invariance", self.baseline, outcome, "silently changes the result")
             return None
         if strange is not None:

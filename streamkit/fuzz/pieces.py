@@ -20,12 +20,27 @@ from streamkit.fuzz.normal import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["same_pieces"]
+__all__ = ["joined_texts", "same_pieces"]
 
 _Item = tuple[str, dict[Any, Any]]
 #: Fields that say what an item is, or of what.
 _TAGS = ("type", "kind", "event", "role")
 _IDS = ("id", "call_id", "tool_call_id", "tool_use_id", "toolCallId", "item_id")
+
+
+def joined_texts(value: Any) -> Any:
+    """Return a result, in normal form, in which a list of texts is one text, but for lists of names or ids."""
+    if isinstance(value, Record):
+        return Record(value.kind, {name: item if _names(name) else joined_texts(item) for name, item in value.items()})
+    if isinstance(value, dict):
+        return {name: item if _names(name) else joined_texts(item) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    return "".join(value) if value and all(isinstance(item, str) for item in value) else [*map(joined_texts, value)]
+
+
+def _names(name: Any) -> bool:
+    return str(name).lower().endswith(("name", "names", "id", "ids"))
 
 
 def same_pieces(one: list[Any], other: list[Any]) -> bool:
@@ -84,8 +99,7 @@ def _growing(lists: list[list[_Item]]) -> list[tuple[str, Any]]:
             series: dict[str, list[Any]] = defaultdict(list)
             for of, fields in items:
                 if of == kind and fields.get(name):
-                    place = {key: one for key, one in fields.items() if not isinstance(one, str) or _last(key) in _IDS}
-                    series[repr(place)].append(fields[name])
+                    series[_place(fields)].append(fields[name])
             every = [value for values in series.values() for value in values]
             grown = grown and all(isinstance(value, str) for value in every)
             grown = grown and all(two.startswith(a) for values in series.values() for a, two in pairwise(values))
@@ -96,12 +110,23 @@ def _growing(lists: list[list[_Item]]) -> list[tuple[str, Any]]:
     return found
 
 
+def _place(fields: dict[Any, Any]) -> str:
+    """Return what tells a call or choice from others: its id, and all that is no text."""
+    return repr({name: value for name, value in fields.items() if not isinstance(value, str) or _last(name) in _IDS})
+
+
+def _varies(items: list[_Item], kind: str, name: Any) -> bool:
+    """Whether a text field of a class of items changes from one to the other of one call or choice."""
+    found = {(_place(fields), fields[name]) for of, fields in items if of == kind and isinstance(fields.get(name), str)}
+    return len(found) > len({place for place, _ in found})
+
+
 def _texts(items: list[_Item], whole: set[str]) -> dict[str, tuple[Any, set[Any]]]:
     """Return, for each class of items, the text field that varies most, and those that only some items have.
 
     Args:
         items: of both lists.
-        whole: the classes that hold all that came so far: in those a text that never varies is no piece.
+        whole: the classes that hold all that came so far: in those a text that never varies within a call is no piece.
     """
     values: dict[str, dict[Any, set[str]]] = defaultdict(lambda: defaultdict(set))
     for kind, fields in items:
@@ -112,7 +137,7 @@ def _texts(items: list[_Item], whole: set[str]) -> dict[str, tuple[Any, set[Any]
     for kind, texts in values.items():
         possible = [
             name for name in texts
-            if _last(name) not in (*_IDS, *_TAGS) and (kind not in whole or len(texts[name]) > 1)
+            if _last(name) not in (*_IDS, *_TAGS) and (kind not in whole or _varies(items, kind, name))
         ]  # fmt: skip
         piece = max(possible, key=lambda name: len(texts[name]), default=None)
         some = {name for name in texts if any(one == kind and not fields.get(name) for one, fields in items)}

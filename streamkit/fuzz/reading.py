@@ -170,7 +170,7 @@ def _message(message: dict[str, Any]) -> tuple[dict[str, Any], set[str]] | None:
     for name, keys, convert in (
         ("content", _CONTENT, _text),
         ("tool_calls", _CALLS, _calls),
-        ("finish_reason", _FINISH, _text),
+        ("finish_reason", _FINISH, _reason),
         ("reasoning", _REASONING, _text),
         ("refusal", ("refusal",), _text),
     ):
@@ -181,6 +181,10 @@ def _message(message: dict[str, Any]) -> tuple[dict[str, Any], set[str]] | None:
     if not plain and not {"content", "tool_calls"} & said.keys():
         return None
     return said, weak
+
+
+def _reason(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _text(value: Any) -> str | None:

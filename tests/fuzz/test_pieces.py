@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from streamkit.fuzz.normal import normalise
-from streamkit.fuzz.pieces import same_pieces
+from streamkit.fuzz.pieces import joined_texts, same_pieces
 
 
 class Text(NamedTuple):
@@ -81,3 +81,8 @@ def test_the_same_in_other_pieces(one: Any, other: Any) -> None:
 )
 def test_what_adds_up_to_something_else(one: Any, other: Any) -> None:
     assert not same_pieces(normalise(one), normalise(other))
+
+
+def test_a_list_of_texts_in_a_result_is_one_text_but_names_stay_apart() -> None:
+    value = {"text": ["a", "b"], "calls": [["f", "{}"]], "tool_names": ["f", "g"], "count": [1, 2]}
+    assert {**value, "text": "ab", "calls": ["f{}"]} == joined_texts(value)
