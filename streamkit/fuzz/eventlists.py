@@ -34,12 +34,14 @@ def from_events(items: list[Any]) -> dict[str, Any] | None:
     """Return the fields of an answer that a list of events, in normal form, adds up to; None where they are no events.
 
     Text of which the events name several places is not told: it may be of several choices; nor is text that stands
-    next to another one. Under `joined` stands what was joined out of several events, `texts`, `arguments` or the
-    `calls` of one name that have neither number nor id, and under `unsure` what of it may be meant otherwise: texts
-    that each begin with the one before may be what came so far, and two calls of one name may be one.
+    next to another one; nor are calls of which an event does not say what it brings.
+
+    Under `joined` stands what was joined out of several events, `texts`, `arguments` or the `calls` of one name that
+    have neither number nor id, and under `unsure` what of it may be meant otherwise: texts that each begin with the one
+    before may be what came so far, and two calls of one name may be one.
     """
     said: dict[str, Any] = {}
-    known = False
+    known, clear = False, True
     calls: list[dict[str, Any]] = []
     pieces: dict[str, list[str]] = {}
     places: set[int] = set()
@@ -52,8 +54,7 @@ def from_events(items: list[Any]) -> dict[str, Any] | None:
         role = next((role for role, word in _ROLES if any(map(word.fullmatch, words))), None)
         known = known or role is not None
         if role == "tool_calls":
-            if not _join(calls, fields, any(word.startswith("arg") for word in words)):
-                return None
+            clear = _join(calls, fields, any(word.startswith("arg") for word in words)) and clear
         elif role is not None:
             texts = [value for name, value in fields.items() if isinstance(value, str) and name not in _IDS]
             if role == "finish_reason":
@@ -65,12 +66,14 @@ def from_events(items: list[Any]) -> dict[str, Any] | None:
                 } or {0}
             elif texts:
                 unread.add(role)
-    if len(places) > 1 or not known:
+    if len(places) > 1 or not known or not (clear or pieces):
         return None
     said = {"content": ""} | {role: pair_surrogates("".join(texts)) for role, texts in pieces.items()}
     said = {role: text for role, text in said.items() if role not in unread}
     if len(set(endings)) == 1:  # of several, each may be of another choice
         said["finish_reason"] = endings[0]
+    if not clear:
+        calls = []
     said["tool_calls"] = [{key: call[key] for key in call if key not in ("at", "pieces", "again")} for call in calls]
     given = [call["pieces"] for call in calls]
     notes = {
@@ -79,6 +82,8 @@ def from_events(items: list[Any]) -> dict[str, Any] | None:
         "unsure": {"texts": any(map(_grows, pieces.values())), "arguments": any(map(_grows, given)),
                    "calls": any(call["again"] for call in calls)},
     }  # fmt: skip
+    if not clear:
+        del said["tool_calls"]
     return said | {note: found for note, of in notes.items() if (found := {name for name in of if of[name]})}
 
 

@@ -67,11 +67,12 @@ def _fields(item: Any) -> _Item | None:
         return "a text", {"": item}
     if not isinstance(item, list | dict):
         return None
-    fields = dict(_leaves(item))
+    inner = {name: joined_texts(one) for name, one in item.items()} if isinstance(item, dict) else None
+    fields = dict(_leaves([joined_texts(one) for one in item] if inner is None else inner))
     if isinstance(item, list):
         return ",".join([f"{len(item)} items", *sorted(str(name) for name in fields if isinstance(name, str))]), fields
-    inner = sorted(str(name) for name in fields if name not in item or not isinstance(item, Record))
-    return ",".join([item.kind if isinstance(item, Record) else "", *inner]), fields
+    deep = sorted(str(name) for name in fields if name not in item or not isinstance(item, Record))
+    return ",".join([item.kind if isinstance(item, Record) else "", *deep]), fields
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[Any, Any]]:

@@ -48,6 +48,7 @@ NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]
           Record("Delta", {"type": "call", "index": 0, "arguments": "{}"})],
          {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "g", "arguments": "{}"}]}),
         ([["finish", "stop"]], {"content": "", "tool_calls": [], "finish_reason": "stop"}),
+        ([["text", "hello"], ["tool", 3, 4]], {"content": "hello"}),
         ([["usage", 3]], None),  # nothing is known
         ([["text", "hello"], "bare"], None),
         ([["arguments", "{}"]], None),  # of no call

@@ -43,6 +43,7 @@ class Counted(NamedTuple):
         ([{"delta": {"type": "text", "text": one}} for one in "ab"], [{"delta": {"type": "text", "text": "ab"}}]),
         ([{"parts": [{"text": one}]} for one in "ab"], [{"parts": [{"text": "ab"}]}]),
         ([("text", "a"), ("text", "ab")], [("text", "ab")]),
+        ([("text", ["a", "b"]), ("tools", [])], [("text", ["ab"]), ("tools", [])]),
         ([{"delta": "a", "so_far": "a"}, {"delta": "b", "so_far": "ab"}], [{"delta": "ab", "so_far": "ab"}]),
         (
             [{"id": "c1", "args": "{"}, {"id": "c2", "args": "["}, {"id": "c1", "args": "{}"}],
