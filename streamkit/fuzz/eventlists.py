@@ -147,8 +147,8 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
     else:
         call = next((one for one in reversed(calls) if _same_call(one, at, given, name)), None)
     if call is None:
-        if at is None and given is None and name is None:
-            return False
+        if given is None and name is None:
+            return at is not None and not arguments  # the end of one that is numbered otherwise, say, brings nothing
         again = at is None and given is None and any(one["name"] == name for one in calls)
         call = {"at": at, "name": name or "", "arguments": "", "pieces": [], "again": again}
         call |= {"id": given} if given is not None else {}

@@ -70,7 +70,7 @@ def says_executable(value: Any) -> bool:
     """Whether a result, in normal form, says of a call that it may be executed; of a list, one of its events."""
     if isinstance(value, list):
         return any(one.get("executable") is True or says_executable(one) for one in value if isinstance(one, dict))
-    return any(call.get("executable") is True for call in _calls(value))
+    return isinstance(value, dict) and any(call.get("executable") is True for call in _calls(value))
 
 
 def _calls(value: dict[str, Any]) -> list[dict[str, Any]]:

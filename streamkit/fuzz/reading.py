@@ -197,7 +197,7 @@ def _calls(calls: Any) -> list[dict[str, Any]] | None:
     if calls is None:
         return []
     if isinstance(calls, dict) and not isinstance(calls, Record):
-        if not all(type(key) is int or (isinstance(key, str) and key.isdigit()) for key in calls):
+        if not all(type(key) is int or (isinstance(key, str) and key.isdecimal()) for key in calls):
             return None
         calls = [calls[key] for key in sorted(calls, key=int)]
     if not isinstance(calls, list):

@@ -48,6 +48,8 @@ NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]
           Record("Delta", {"type": "call", "index": 0, "arguments": "{}"})],
          {"content": "", "tool_calls": [*CALL["tool_calls"], {"id": "c2", "name": "g", "arguments": "{}"}]}),
         ([["finish", "stop"]], {"content": "", "tool_calls": [], "finish_reason": "stop"}),
+        ([["call", "c1", "f", '{"a":1}'], {"type": "call_end", "index": 3}], CALL),
+        ([["call", "c1", "f", '{"a":1}'], {"type": "call", "index": 3, "args": "{}"}], None),
         ([["text", "hello"], ["tool", 3, 4]], {"content": "hello"}),
         ([["usage", 3]], None),  # nothing is known
         ([["text", "hello"], "bare"], None),

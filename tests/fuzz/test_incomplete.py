@@ -12,7 +12,7 @@ import pytest
 import streamkit
 from streamkit.completion import Choice, Completion
 from streamkit.fuzz import Options
-from streamkit.fuzz.incomplete import begins, first_choice_alone, says_incomplete
+from streamkit.fuzz.incomplete import begins, first_choice_alone, says_executable, says_incomplete
 from streamkit.fuzz.judge import Judge
 from streamkit.fuzz.normal import Record
 from streamkit.fuzz.oracles import Reference
@@ -63,6 +63,12 @@ def test_a_list_that_says_it_is_incomplete_hands_out_no_call_as_executable() -> 
     assert None is judged([["text", "hel"], ["error", "it broke off"]])
     assert None is judged([{"type": "call", "executable": False}, {"type": "error", "message": "it broke off"}])
     assert None is not judged([{"type": "call", "executable": True}, {"type": "error", "message": "it broke off"}])
+
+
+@pytest.mark.parametrize("value", [None, 2.5, b"", "text", [1, None]])
+def test_what_is_no_result_of_any_shape_says_neither(value: Any) -> None:
+    assert not says_incomplete(value)
+    assert not says_executable(value)
 
 
 # -- answers that the server did not finish
