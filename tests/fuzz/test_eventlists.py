@@ -248,3 +248,26 @@ def test_events_in_which_nothing_is_read_do_not_agree_with_an_answer_that_says_n
     silent_answer = Completion(choices=(Choice(0, content=None, finish_reason="stop"),))
     learned = Reference(silent_answer, "", (), "openai_chat").learned([["append", ""], ["finish", "stop"]])
     assert {"finish_reason"} == learned.trusted
+
+
+def in_lists(chunks: Iterable[bytes]) -> dict[str, list[Any]]:
+    """Collect what the events hold, each kind in a list of its own, under names that nobody knows."""
+    events = list(right(chunks))
+    return {kind.__name__: [vars(event) for event in events if type(event) is kind] for kind in (Call, Finish)} | {
+        "pieces": [event.text for event in events if isinstance(event, Text)]
+    }
+
+
+def among_objects(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield text as it is, and None between."""
+    for event in right(chunks):
+        yield None
+        yield event.text if isinstance(event, Text) else event
+
+
+@pytest.mark.parametrize("target", [so_far, in_lists, among_objects])
+def test_text_may_come_in_other_pieces_in_a_result_of_any_shape(target: Any) -> None:
+    options = Options(max_examples=0, max_single_cuts=1, combine=False, only=("split_text", "merge_neighbours"))
+    report = streamkit.fuzz.fuzz(target, "openai_chat/synthetic_multibyte_text", options=options)
+    assert [] == [one.headline for one in report.findings]
+    assert {"split_text", "merge_neighbours"} == set(report.coverage[0].mutations)

@@ -321,3 +321,13 @@ def test_other_usual_names_are_read_where_they_agreed_with_the_stream() -> None:
     half = learned.judge(normalise({**value, "tools": value["tools"][:1]}), "message")
     assert half is not None
     assert not half.same
+
+
+def test_calls_under_digits_that_are_no_numbers_are_not_read() -> None:
+    assert None is read({"tool_calls": {"²": {"name": "f"}}}, None, None)
+
+
+def test_finish_reasons_in_a_list_are_not_one_of_them_joined() -> None:
+    found = read({"text": "hello", "finish": ["stop", "stop"]}, None, None)
+    assert found is not None
+    assert [{"content": "hello"}] == found.choices
