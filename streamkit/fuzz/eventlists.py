@@ -164,5 +164,7 @@ def _join(calls: list[dict[str, Any]], fields: dict[Any, Any], continues: bool) 
 def _same_call(one: dict[str, Any], at: int | None, given: str | None, name: str | None) -> bool:
     """Whether an event of this number, id and name, as far as it has them, goes on with a call."""
     if at is not None:
+        if given is None and name is not None and one["name"] not in ("", name):
+            return False  # another call under the number of the first
         return bool(one["at"] == at) and given in (None, one.get("id", given))
     return given is not None and one.get("id") == given and name in (None, one["name"])

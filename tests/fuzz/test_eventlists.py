@@ -50,6 +50,9 @@ NAMELESS = {"content": "", "tool_calls": [{"name": "f", "arguments": '{"a":1}'}]
         ([["finish", "stop"]], {"content": "", "tool_calls": [], "finish_reason": "stop"}),
         ([["call", "c1", "f", '{"a":1}'], {"type": "call_end", "index": 3}], CALL),
         ([["call", "c1", "f", '{"a":1}'], {"type": "call", "index": 3, "args": "{}"}], None),
+        ([{"type": "call", "index": 0, "name": "f", "args": '{"a"'}, {"type": "call", "index": 0, "args": ":1}"},
+          {"type": "call", "index": 0, "name": "g"}, {"type": "call", "index": 0, "args": "{}"}],
+         {"content": "", "tool_calls": [*NAMELESS["tool_calls"], {"name": "g", "arguments": "{}"}]}),
         ([["text", "hello"], ["tool", 3, 4]], {"content": "hello"}),
         ([["usage", 3]], None),  # nothing is known
         ([["text", "hello"], "bare"], None),
