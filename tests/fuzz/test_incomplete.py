@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from skhelpers.careless import careless
 
 import streamkit
 from streamkit.completion import Choice, Completion
@@ -76,17 +77,10 @@ def test_what_is_no_result_of_any_shape_says_neither(value: Any) -> None:
 
 def half(chunks: Iterable[bytes], *, told: bool = True, text: str = "") -> dict[str, Any]:
     """Give the text and the calls whose arguments are JSON, and say whether that is all."""
-    calls: dict[int, dict[str, str]] = {}
-    for line in b"".join(chunks).decode().splitlines():
-        if line.startswith("data: {"):
-            for choice in json.loads(line.removeprefix("data: ")).get("choices") or []:
-                text += choice["delta"].get("content") or ""
-                for part in choice["delta"].get("tool_calls") or []:
-                    call = calls.setdefault(part["index"], {"name": part["function"].get("name", ""), "arguments": ""})
-                    call["arguments"] += part["function"]["arguments"]
-    whole = [call for call in calls.values() if call["arguments"].endswith("}")]
-    mark = {"complete": len(whole) == len(calls)} if told else {}
-    return {"content": text, "tool_calls": whole, **mark}
+    said = careless(chunks)
+    whole = [call for call in said["tool_calls"] if call["arguments"].endswith("}")]
+    mark = {"complete": len(whole) == len(said["tool_calls"])} if told else {}
+    return {"content": text + said["content"], "tool_calls": whole, **mark}
 
 
 def of_other_text(chunks: Iterable[bytes]) -> dict[str, Any]:

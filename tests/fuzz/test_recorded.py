@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from skhelpers.careless import careless
 
 import streamkit
 from streamkit.case import Case
@@ -47,19 +48,6 @@ def test_a_typed_error_is_right_where_the_server_did_not_finish_its_answer(
 
 class EndedError(Exception):
     pass
-
-
-def careless(chunks: Iterable[bytes]) -> dict[str, Any]:
-    """Join what comes, and never ask whether that was all."""
-    text, calls = "", dict[int, dict[str, str]]()
-    for line in b"".join(chunks).decode().splitlines():
-        if line.startswith("data: {"):
-            for choice in json.loads(line.removeprefix("data: ")).get("choices") or []:
-                text += choice["delta"].get("content") or ""
-                for part in choice["delta"].get("tool_calls") or []:
-                    call = calls.setdefault(part["index"], {"name": part["function"].get("name", ""), "arguments": ""})
-                    call["arguments"] += part["function"]["arguments"]
-    return {"content": text, "tool_calls": list(calls.values())}
 
 
 def careful(chunks: Iterable[bytes]) -> dict[str, Any]:
