@@ -53,12 +53,11 @@ def same_pieces(one: list[Any], other: list[Any]) -> bool:
         return False
     lists = [[item for item in items if item is not None] for items in (left, right)]
     growing = _growing(lists)
-    for kind, name in growing:
-        for items in lists:
-            for of, fields in items:
-                if of == kind:
-                    fields.pop(name, None)
-    texts = _texts([*lists[0], *lists[1]], {kind for kind, _ in growing})
+    for items in lists:
+        for kind, fields in items:
+            for name in growing.get(kind, ()):
+                fields.pop(name, None)
+    texts = _texts([*lists[0], *lists[1]], set(growing))
     return _joined(lists[0], texts) == _joined(lists[1], texts)
 
 
@@ -88,27 +87,42 @@ def _last(name: Any) -> str:
     return str(name).rpartition(".")[2]
 
 
-def _growing(lists: list[list[_Item]]) -> list[tuple[str, Any]]:
-    """Return the class and name of each text field that holds all that came so far, and ends the same in both lists."""
-    found = []
-    for kind, name in {(kind, name): None for items in lists for kind, fields in items for name in fields}:
-        if _last(name) in _IDS or _last(name) in _TAGS:
-            continue
-        ends: list[dict[str, str]] = []
-        grown, more = True, False
-        for items in lists:
-            series: dict[str, list[Any]] = defaultdict(list)
-            for of, fields in items:
-                if of == kind and fields.get(name):
-                    series[_place(fields)].append(fields[name])
-            every = [value for values in series.values() for value in values]
-            grown = grown and all(isinstance(value, str) for value in every)
-            grown = grown and all(two.startswith(a) for values in series.values() for a, two in pairwise(values))
-            more = more or any(values[0] != values[-1] for values in series.values())
-            ends.append({place: values[-1] for place, values in series.items()})
-        if grown and more and ends[0] == ends[1]:
-            found.append((kind, name))
+def _by_kind(items: list[_Item]) -> dict[str, list[dict[Any, Any]]]:
+    found: dict[str, list[dict[Any, Any]]] = defaultdict(list)
+    for kind, fields in items:
+        found[kind].append(fields)
     return found
+
+
+def _growing(lists: list[list[_Item]]) -> dict[str, list[Any]]:
+    """Return, by class, the text fields that hold all that came so far, and end the same in both lists."""
+    found: dict[str, list[Any]] = {}
+    sides = [_by_kind(items) for items in lists]
+    for kind in {kind: None for side in sides for kind in side}:
+        given = [side.get(kind, []) for side in sides]
+        for name in {name: None for items in given for fields in items for name in fields}:
+            if _last(name) not in _IDS and _last(name) not in _TAGS and _grows(given, name):
+                found.setdefault(kind, []).append(name)
+    return found
+
+
+def _grows(given: list[list[dict[Any, Any]]], name: Any) -> bool:
+    """Whether a field of items of one class holds all that came so far, and ends the same in both lists."""
+    ends: list[dict[str, Any]] = []
+    more = False
+    for items in given:
+        series: dict[str, list[Any]] = defaultdict(list)
+        for fields in items:
+            if fields.get(name):
+                series[_place(fields)].append(fields[name])
+        for values in series.values():
+            if not all(isinstance(value, str) for value in values):
+                return False
+            if not all(two.startswith(one) for one, two in pairwise(values)):
+                return False
+            more = more or values[0] != values[-1]
+        ends.append({place: values[-1] for place, values in series.items()})
+    return more and ends[0] == ends[1]
 
 
 def _place(fields: dict[Any, Any]) -> str:
@@ -116,9 +130,9 @@ def _place(fields: dict[Any, Any]) -> str:
     return repr({name: value for name, value in fields.items() if not isinstance(value, str) or _last(name) in _IDS})
 
 
-def _varies(items: list[_Item], kind: str, name: Any) -> bool:
-    """Whether a text field of a class of items changes from one to the other of one call or choice."""
-    found = {(_place(fields), fields[name]) for of, fields in items if of == kind and isinstance(fields.get(name), str)}
+def _varies(items: list[dict[Any, Any]], name: Any) -> bool:
+    """Whether a text field of items of one class changes from one to the other of one call or choice."""
+    found = {(_place(fields), fields[name]) for fields in items if isinstance(fields.get(name), str)}
     return len(found) > len({place for place, _ in found})
 
 
@@ -129,19 +143,21 @@ def _texts(items: list[_Item], whole: set[str]) -> dict[str, tuple[Any, set[Any]
         items: of both lists.
         whole: the classes that hold all that came so far: in those a text that never varies within a call is no piece.
     """
-    values: dict[str, dict[Any, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for kind, fields in items:
-        for name, value in fields.items():
-            if isinstance(value, str):
-                values[kind][name].add(value)
-    found = {}
-    for kind, texts in values.items():
+    found: dict[str, tuple[Any, set[Any]]] = {}
+    for kind, given in _by_kind(items).items():
+        texts: dict[Any, set[str]] = defaultdict(set)
+        for fields in given:
+            for name, value in fields.items():
+                if isinstance(value, str):
+                    texts[name].add(value)
+        if not texts:
+            continue
         possible = [
             name for name in texts
-            if _last(name) not in (*_IDS, *_TAGS) and (kind not in whole or _varies(items, kind, name))
+            if _last(name) not in (*_IDS, *_TAGS) and (kind not in whole or _varies(given, name))
         ]  # fmt: skip
         piece = max(possible, key=lambda name: len(texts[name]), default=None)
-        some = {name for name in texts if any(one == kind and not fields.get(name) for one, fields in items)}
+        some = {name for name in texts if any(not fields.get(name) for fields in given)}
         found[kind] = piece, some - {piece}
     return found
 
