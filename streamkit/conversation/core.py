@@ -206,7 +206,8 @@ def _read(plan: Plan, messages: Sequence[Any], spoken: _Spoken) -> Generator[Ste
         if (yield from _take(reader, data, spoken)):
             break
     reader.close()
-    if begun.lstrip()[:1] in (b"{", b"[", b"<"):  # JSON or a page: asked again, the server would say the same
+    if begun.lstrip()[:1] in (b"{", b"[", b"<") and not reader.snapshot().ended:
+        # JSON or a page: asked again, the server would say the same
         raise PayloadError(f"the answer is no event stream: it begins {begun.decode('utf-8', 'replace')!r}")
     return reader
 

@@ -236,3 +236,11 @@ def test_an_answer_that_is_no_stream_is_told_by_how_it_begins_and_not_asked_agai
     with pytest.raises(PayloadError, match="the answer is no event stream: it begins"):
         talk.run(is_async=is_async)
     assert 1 == len(talk.sent)
+
+
+@sync_and_async
+def test_a_stray_line_before_a_whole_answer_is_passed_over_as_the_standard_has_it(is_async: bool) -> None:
+    (recorded,) = interactions(NAME)
+    body = b"{stray}\n\n" + recorded.transcript.body
+    talk = Talk((recorded,), {0: [Delivery(recorded.transcript.head, (body,))]}).run(is_async=is_async)
+    assert (TEXT, 1) == (talk.text, len(talk.sent))
